@@ -1,0 +1,50 @@
+# Two commands on a fresh machine: `make demo` and `make test`.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := emokit tests benchmarks setup.py
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: all install lint test test-slow test-real demo bench docs clean
+
+all: lint test
+
+install: $(STAMP)
+
+# constraints.txt pins every version. PyPI's torchaudio is a CUDA build; beside a torch without
+# CUDA its compiled part cannot load, and emokit needs only its Python part: remove it there.
+$(STAMP): setup.cfg constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -c "import torch; raise SystemExit(torch.version.cuda is None)" || \
+	  rm -rf $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/torchaudio/lib
+	touch $@
+
+lint: $(STAMP)
+	$(BIN)/python -m flake8 $(SOURCES)
+
+test: $(STAMP) lint
+	$(BIN)/python -m pytest -m "not slow and not gpu" --doctest-modules emokit tests
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m "slow and not gpu" tests
+
+test-real: $(STAMP)
+	@test -n "$$EMOKIT_CORPORA" || { echo "Set EMOKIT_CORPORA to the folder of your corpora."; exit 2; }
+	$(BIN)/python -m pytest -m real tests
+
+# The whole path on four synthetic corpora, or on the real ones below $EMOKIT_CORPORA.
+demo: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh demo
+
+bench: $(STAMP)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(STAMP)
+	$(BIN)/python -m emokit.cli.pages docs/commands
+
+clean:
+	rm -rf demo build dist *.egg-info .pytest_cache .hypothesis
+	find emokit tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
