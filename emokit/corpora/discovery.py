@@ -1,0 +1,57 @@
+"""Which corpora lie below a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from emokit.corpora.parsers import PARSERS, names
+
+CROWD = 200
+"""A folder with more folders than this holds speakers or dialogues, not corpora."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A folder that a parser recognises.
+
+    Args:
+        name: id of the corpus, which is its parser's name.
+        folder: its root.
+        n_audio: audio files below it, by name.
+        state: `found`, or `no audio` if only its tables are there.
+    """
+
+    name: str
+    folder: Path
+    n_audio: int
+    state: str
+
+
+def discover(root: str | os.PathLike, levels: int = 2) -> list[Found]:
+    """Find the corpora at a folder or at most `levels` below it, sorted by name and folder.
+
+    A recognised folder is not searched further, nor is a folder below the first one that has more
+    than `CROWD` folders. A missing folder gives an empty list.
+    """
+    found = _search(Path(root), levels, top=True)
+    return sorted(found, key=lambda item: (item.name, str(item.folder)))
+
+
+def recognise(folder: Path) -> str | None:
+    """Name the parser that recognises a folder, or None; the first in the table wins."""
+    return next((name for name in PARSERS if PARSERS[name].recognises(folder)), None)
+
+
+def _search(folder: Path, levels: int, top: bool = False) -> list[Found]:
+    name = recognise(folder)
+    if name is not None:
+        n_audio = len(names.audio_files(folder))
+        return [Found(name, folder, n_audio, "found" if n_audio else "no audio")]
+    if levels == 0:
+        return []
+    inner = names.folders_in(folder)
+    if len(inner) > CROWD and not top:
+        return []
+    return [item for name in inner for item in _search(folder / name, levels - 1)]

@@ -1,0 +1,1 @@
+"""Facts about corpora and labels, as data."""

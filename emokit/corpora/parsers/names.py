@@ -1,0 +1,160 @@
+"""Audio files below a root, and utterances read off their names; shared by all parsers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from emokit.corpora.utterance import Misfit, Utterance
+
+AUDIO = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3", ".m4a", ".webm", ".mp4", ".avi")
+"""Extensions read as audio, the better copy of a file first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioFile:
+    """One audio file by name; nothing of it has been opened.
+
+    Args:
+        path: relative to the root, with `/`, spelt as on disk.
+        stem: file name without extension, Unicode NFC, so that accents compare equal
+            whether the archive tool composed them or not.
+    """
+
+    path: str
+    stem: str
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders between root and file, NFC, the outermost first."""
+        return tuple(nfc(part) for part in self.path.split("/")[:-1])
+
+
+def nfc(text: str) -> str:
+    """Compose accents (Unicode NFC)."""
+    return unicodedata.normalize("NFC", text)
+
+
+def is_audio(name: str) -> bool:
+    """Tell whether a file name is audio; hidden files and macOS's `._name.wav` are not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO
+
+
+def audio_files(root: str | os.PathLike, below: str = "") -> list[AudioFile]:
+    """List the audio files below a root, sorted by path; hidden folders are skipped.
+
+    Linked folders are followed, each real folder once, so a link to a parent ends.
+
+    Args:
+        root: corpus folder; a missing one gives an empty list.
+        below: look only under this folder of it.
+    """
+    found, seen = [], set()
+    top = os.path.join(os.fspath(root), below) if below else os.fspath(root)
+    for folder, folders, names in os.walk(top, followlinks=True):
+        here = os.path.realpath(folder)
+        if here in seen:
+            folders[:] = []
+            continue
+        seen.add(here)
+        folders[:] = sorted(name for name in folders
+                            if not name.startswith(".") and name != "__MACOSX")
+        relative = os.path.relpath(folder, root).replace(os.sep, "/")
+        prefix = "" if relative == "." else relative + "/"
+        found += [AudioFile(prefix + name, nfc(os.path.splitext(name)[0]))
+                  for name in names if is_audio(name)]
+    return sorted(found, key=lambda file: file.path)
+
+
+def parse_files(
+    files: list[AudioFile], read: Callable[[AudioFile], Utterance | str]
+) -> Iterator[Utterance | Misfit]:
+    """Read each file's name; of several copies of one utterance keep the best.
+
+    Mirrors hold whole trees twice, and some corpora the same recording as WAV and MP3: the copy
+    whose extension stands first in `AUDIO`, then the one nearest to the root, then the first by
+    path is the utterance, the others are misfits.
+
+    Args:
+        files: sorted by path.
+        read: gives the utterance, or in words why the file is none.
+    """
+    results = [(file, read(file)) for file in files]
+    best: dict[str, AudioFile] = {}
+    for file, result in results:
+        if isinstance(result, Utterance):
+            other = best.get(result.id)
+            if other is None or _preference(file) < _preference(other):
+                best[result.id] = file
+    for file, result in results:
+        if isinstance(result, str):
+            yield Misfit(file.path, result)
+        elif best[result.id] is file:
+            yield result
+        else:
+            yield Misfit(file.path, f"a copy of {best[result.id].path} by its name")
+
+
+def _preference(file: AudioFile) -> tuple:
+    extension = os.path.splitext(file.path)[1].lower()
+    return AUDIO.index(extension), file.path.count("/"), file.path
+
+
+def matches(
+    root: Path, folder: str, test: Callable[[str], object], at_most: int = 60
+) -> bool:
+    """Tell whether most of the first audio files directly in a folder have stems that fit.
+
+    Looks at `at_most` files, so that a folder of a hundred thousand is answered at once.
+
+    Args:
+        root: corpus folder.
+        folder: folder below it, "" for itself; a missing one gives False.
+        test: true for a stem of the corpus.
+    """
+    right = total = 0
+    try:
+        with os.scandir(Path(root) / folder) as entries:
+            for entry in entries:
+                if is_audio(entry.name):
+                    total += 1
+                    right += bool(test(nfc(os.path.splitext(entry.name)[0])))
+                    if total == at_most:
+                        break
+    except OSError:
+        return False
+    return total > 0 and 2 * right > total
+
+
+def folders_in(root: Path, folder: str = "") -> list[str]:
+    """Name the visible folders directly in a folder, sorted, relative to the root."""
+    try:
+        with os.scandir(Path(root) / folder) as entries:
+            names = sorted(entry.name for entry in entries
+                           if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return []
+    return [f"{folder}/{name}" if folder else name for name in names]
+
+
+def find_table(root: Path, *names: str) -> Path | None:
+    """Find a corpus's own table below the root, whatever the case of its name.
+
+    Args:
+        names: relative paths that releases and mirrors use, tried in this order.
+    """
+    for name in names:
+        here = Path(root)
+        for part in name.split("/"):
+            try:
+                wanted = nfc(part).lower()
+                here = next(here / entry for entry in sorted(os.listdir(here))
+                            if nfc(entry).lower() == wanted)
+            except (OSError, StopIteration):
+                break
+        else:
+            return here
+    return None

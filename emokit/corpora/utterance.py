@@ -1,0 +1,65 @@
+"""What a parser gives: utterances, and files that are none."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Utterance:
+    """One labelled unit as the corpus describes it, before any choice of the experimenter.
+
+    Args:
+        id: unique within the corpus and stable between releases, usually the stem of the file.
+        path: audio file, relative to the corpus root, with `/`.
+        emotion: the corpus's own word, a value of the parser's `EMOTIONS`.
+        speaker: the corpus's own speaker id; empty if unknown.
+        start, end: seconds within the file; None means from its start, to its end.
+        partition: official partition (`train`, `dev`, `test`) if the corpus has one, else empty.
+        extra: further facts by manifest column (`gender`, `age`, `text`, `language`, `session`,
+            `intensity`, `arousal`, `p_anger`, …); left-out keys are unknown.
+    """
+
+    id: str
+    path: str
+    emotion: str
+    speaker: str = ""
+    start: float | None = None
+    end: float | None = None
+    partition: str = ""
+    extra: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Misfit:
+    """A file below the root that is audio by name but no utterance, and why.
+
+    `path` is relative to the root. Misfits go to `rejected.csv` and never stop a build.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StandIn:
+    """One file of a corpus's published layout, for writing synthetic stand-ins.
+
+    Args:
+        path: as published, relative to the corpus root, with the published extension.
+        emotion: canonical word that the voice should play (`emokit.corpora.labels.CANONICAL`).
+        speaker: speaker id, equal for all files of one voice.
+        gender: `female`, `male` or empty.
+        text: what is said, or a stable name of the sentence: equal text, equal phones.
+        intensity: 0 (weak) to 1 (strong).
+        age: years, or None if unknown.
+    """
+
+    path: str
+    emotion: str
+    speaker: str
+    gender: str = ""
+    text: str = ""
+    intensity: float = 0.5
+    age: float | None = None

@@ -1,0 +1,124 @@
+"""Other label sets over the same corpora: canonical classes, and cells of arousal and valence.
+
+Views are applied in training and evaluation, never at build.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterable
+from importlib import resources
+
+from emokit.core.errors import ConfigError, ManifestError, choices, culprits
+from emokit.corpora import labels
+
+VIEWS = {
+    "canonical7": ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+    "canonical4": ("anger", "happiness", "neutral", "sadness"),
+    "arousal-valence": ("low_negative", "low_neutral", "low_positive",
+                        "high_negative", "high_neutral", "high_positive"),
+    "arousal": ("low", "high"),
+    "valence": ("negative", "positive"),
+}
+"""Name of the view to its classes, in their order. Positive valence includes neutral."""
+
+# the usual four classes of IEMOCAP count its excited turns as happy
+_CANONICAL4 = {("iemocap", "excitement"): "happiness"}
+
+
+def view_classes(view: str) -> tuple[str, ...]:
+    """Give the classes of a view in their order.
+
+    Raises:
+        ConfigError: no such view.
+    """
+    if view not in VIEWS:
+        raise ConfigError(f"Unknown view '{view}'. {choices(view, VIEWS)}")
+    return VIEWS[view]
+
+
+def apply_view(view: str, corpus: str, classes: Iterable[str]) -> dict[str, str | None]:
+    """Give the view's class of each class of a corpus; None leaves it out.
+
+    `canonical7` and `canonical4` leave out the canonical words that they lack (boredom, calm …).
+    The others follow `facts/arousal_valence.csv`, where a row of the corpus beats a general one.
+
+    Args:
+        view: a name in `VIEWS`.
+        corpus: id of the corpus.
+        classes: its classes.
+
+    Raises:
+        ConfigError: no such view.
+        ManifestError: a class that the view says nothing of.
+
+    Example:
+        >>> apply_view("arousal", "emodb", ["anger", "boredom"])
+        {'anger': 'high', 'boredom': 'low'}
+
+    Source:
+        Arousal and valence: the six classes of ExHuBERT (Amiriparian et al. 2024); the binary
+        mapping of Schuller et al. 2009, 2010 for six corpora; all other words are emokit's own
+        choice, marked in the table with their confidence.
+    """
+    known = view_classes(view)
+    result: dict[str, str | None] = {}
+    uncovered = []
+    for word in classes:
+        if view.startswith("canonical"):
+            name = labels.canonical(word)
+            if view == "canonical4":
+                name = _CANONICAL4.get((corpus, name), name)
+            if name is None:
+                uncovered.append(word)
+            else:
+                result[word] = name if name in known else None
+        else:
+            cell = _cell(corpus, word)
+            if cell is None:
+                uncovered.append(word)
+            else:
+                result[word] = _in_view(view, *cell)
+    if uncovered:
+        raise ManifestError(
+            f"View '{view}' says nothing of {len(uncovered)} classes of '{corpus}': "
+            f"{culprits(map(repr, uncovered), 8)}. Merge them into known words or drop them in "
+            "corpora.yaml."
+        )
+    return result
+
+
+def version() -> int:
+    """Give the version of the arousal and valence table, for checkpoints."""
+    return _table()[0]
+
+
+@functools.cache
+def _table() -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
+    facts = resources.files("emokit.corpora.facts")
+    text = facts.joinpath("arousal_valence.csv").read_text("utf-8")
+    number, cells = 0, {}
+    for row in csv.DictReader(text.splitlines()):
+        number = int(row["version"])
+        key = (row["corpus"], labels.class_word(row["label"]))
+        if cells.setdefault(key, (row["arousal"], row["valence"])) != (
+                row["arousal"], row["valence"]):
+            raise AssertionError(f"arousal_valence.csv: {key} stands twice")
+    return number, cells
+
+
+def _cell(corpus: str, word: str) -> tuple[str, str] | None:
+    cells = _table()[1]
+    word = labels.class_word(word)
+    return cells.get((corpus, word), cells.get(("*", word)))
+
+
+def _in_view(view: str, arousal: str, valence: str) -> str | None:
+    if arousal == "-":
+        return None
+    if view == "arousal":
+        return arousal
+    if view == "valence":
+        return "negative" if valence == "negative" else "positive"
+    return f"{arousal}_{valence}"
