@@ -1,0 +1,109 @@
+"""Linear classifiers, chosen on dev; their weights are kept and scored like any model's."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from emokit.core.errors import CorpusError
+from emokit.training.predict import selection_figures
+
+PENALTIES = tuple(10.0**power for power in range(-5, 2))
+"""Values of C that are tried, in rising order: ties go to the simpler model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearModel:
+    """Standardisation and linear scores in one.
+
+    z = W ((x - mean) / scale) + b; probabilities are softmax(z). For an SVM these are no
+    calibrated probabilities, only its scores made comparable.
+
+    Args:
+        mean, scale: [D].
+        weight: [K, D].
+        bias: [K]; -inf for a class that train lacks.
+        penalty: the chosen C.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+    penalty: float
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Give [N, K] for features [N, D]."""
+        scores = (features - self.mean) / self.scale @ self.weight.T + self.bias
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return scores / scores.sum(axis=1, keepdims=True)
+
+
+def fit(features: np.ndarray, classes: np.ndarray, dev_features: np.ndarray,
+        dev_classes: np.ndarray, n_classes: int, classifier: str = "svm",
+        refit_on: str = "train") -> LinearModel:
+    """Fit for each C on train, keep the one with the best dev UAR, ties to the smaller C.
+
+    SVM: linear, squared hinge, one against the rest, balanced class weights. Logistic: the
+    multinomial one, balanced likewise. Features are standardised by train.
+
+    Args:
+        features: [N, D]; NaN and infinities become the train median of their column.
+        classes: [N] in 0 … n_classes-1.
+        refit_on: `train` keeps the chosen model, `train+dev` fits it again on both.
+
+    Raises:
+        CorpusError: train has a single class.
+    """
+    if len(np.unique(classes)) < 2:
+        raise CorpusError("A linear baseline needs two classes in train; there is one.")
+    median = np.nanmedian(np.where(np.isfinite(features), features, np.nan), axis=0)
+    features, dev_features = _filled(features, median), _filled(dev_features, median)
+    best, best_uar = None, -np.inf
+    for penalty in PENALTIES:
+        model = _fit_one(features, classes, n_classes, classifier, penalty)
+        uar, _ = selection_figures(model.probabilities(dev_features), dev_classes)
+        if uar > best_uar:
+            best, best_uar = model, uar
+    if refit_on == "train+dev":
+        both = np.concatenate([features, dev_features])
+        best = _fit_one(both, np.concatenate([classes, dev_classes]), n_classes, classifier,
+                        best.penalty)
+    return best
+
+
+def _filled(features: np.ndarray, median: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(features), features, np.nan_to_num(median))
+
+
+def _fit_one(features, classes, n_classes, classifier, penalty) -> LinearModel:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
+
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    if classifier == "svm":
+        model = LinearSVC(C=penalty, loss="squared_hinge", class_weight="balanced", dual=True,
+                          random_state=0, max_iter=2000)
+    else:
+        model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000)
+    with warnings.catch_warnings():
+        # large C on separable data never converges; such a model must win on dev to be kept
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit((features - mean) / scale, classes)
+    weight, bias = _all_classes(model.coef_, model.intercept_, model.classes_, n_classes)
+    return LinearModel(mean, scale, weight, bias, penalty)
+
+
+def _all_classes(coefficients, intercepts, present: Sequence[int], n_classes: int):
+    if len(present) == 2 and len(coefficients) == 1:
+        coefficients = np.concatenate([-coefficients, coefficients])
+        intercepts = np.concatenate([-intercepts, intercepts])
+    weight = np.zeros((n_classes, coefficients.shape[1]))
+    bias = np.full(n_classes, -np.inf)
+    weight[present], bias[present] = coefficients, intercepts
+    return weight, bias

@@ -1,0 +1,140 @@
+"""A baseline as a group of runs: the same partitions, the same predictions tables."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emokit import __version__
+from emokit.baselines import BASELINES
+from emokit.baselines import linear
+from emokit.baselines.config import BaselineConfig
+from emokit.core.config import from_mapping, signature, to_mapping
+from emokit.core.errors import EmokitError
+from emokit.core.files import atomic, read_yaml, write_csv, write_json, write_yaml
+from emokit.corpora.store import BuiltCorpus, open_emoset
+from emokit.loading.dataset import to_float
+from emokit.loading.source import Source, folds_of, make_source
+from emokit.training.predict import prediction_table, selection_figures
+from emokit.training.run import BEST, METRICS, Cell, Group, cell_name, environment, start_cell
+
+log = logging.getLogger("emokit")
+
+
+def run_baseline(config: BaselineConfig, emoset: str | Path, runs: str | Path
+                 ) -> tuple[Group, list[Cell]]:
+    """Fit a baseline on every corpus and fold; write dev and test predictions.
+
+    A linear model has no seed; its cells are named as seed 0.
+
+    Raises:
+        EmokitError: a corpus cannot be used.
+    """
+    settings = to_mapping(config)
+    kept = {key: value for key, value in settings.items() if key not in ("corpora", "folds")}
+    group = Group(Path(runs) / f"baseline-{config.name}-{signature(kept)}")
+    if not (group.folder / "group.yaml").is_file():
+        write_yaml(group.folder / "group.yaml", {"regime": "baseline", **kept})
+    cells = []
+    for corpus in open_emoset(emoset, config.corpora):
+        features: dict[int, np.ndarray] = {}
+        for fold in folds_of([corpus], config.folds):
+            cell = group.cell(cell_name(corpus.name, fold, 0))
+            cells.append(cell)
+            if not _is_current(cell, corpus):
+                _fit_cell(cell, make_source(corpus, config.target, fold), config, features)
+    return group, cells
+
+
+def _is_current(cell: Cell, corpus: BuiltCorpus) -> bool:
+    """Whether the cell is complete and of this build; seconds are cheap, so others are redone."""
+    return cell.is_complete and read_facts(cell)["manifests"] == {corpus.name: corpus.signature}
+
+
+def _fit_cell(cell: Cell, source: Source, config: BaselineConfig, cache: dict) -> None:
+    started = time.monotonic()
+    extract = BASELINES[config.name]()
+    parts = {name: _features(extract, source, rows, cache) for name, rows in source.rows.items()}
+    truth = {name: source.classes[rows] for name, rows in source.rows.items()}
+    model = linear.fit(parts["train"], truth["train"], parts["dev"], truth["dev"],
+                       len(source.labels), config.classifier, config.refit_on)
+    (cell.folder / METRICS).unlink(missing_ok=True)
+    start_cell(cell, {**to_mapping(config), "corpora": [source.name], "regime": "baseline"},
+               {"stored": int(model.weight.size + model.bias.size + 2 * model.mean.size)},
+               environment("cpu", "float64", "linear model"))
+    _save(cell, model, source, config)
+    for partition in ("dev", "test"):
+        if len(source.rows[partition]):
+            write_csv(cell.predictions(source.name, partition), prediction_table(
+                source, partition, model.probabilities(parts[partition]), truth[partition]))
+    uar, loss = selection_figures(model.probabilities(parts["dev"]), truth["dev"])
+    write_json(cell.folder / METRICS, {
+        "dev": {source.name: {"uar": uar, "loss": loss, "n": len(truth["dev"])}}, "dev_uar": uar,
+        "penalty": model.penalty, "epoch": 0, "epochs": 0, "stopped": "fitted",
+        "seconds": round(time.monotonic() - started, 1)})
+    log.info("%s: C %g, dev UAR %.3f", cell.name, model.penalty, uar)
+
+
+def _features(extract, source: Source, rows: Iterable[int], cache: dict) -> np.ndarray:
+    """Describe utterances, each once for all folds of a corpus."""
+    audio = source.corpus.audio
+    for row in rows:
+        if row not in cache:
+            waveform = audio.read(int(row))
+            cache[row] = extract(to_float(waveform) if len(waveform) else np.zeros(1, np.float32))
+    return np.stack([cache[row] for row in rows]) if len(rows) else np.zeros((0, extract.dim))
+
+
+def _save(cell: Cell, model: linear.LinearModel, source: Source, config: BaselineConfig) -> None:
+    from safetensors.numpy import save_file
+
+    facts = {"version": __version__, "regime": "baseline", "target": config.target, "seed": 0,
+             "fold": source.fold, "manifests": {source.name: source.corpus.signature},
+             "corpora": {source.name: {"head": source.head, "labels": list(source.labels)}}}
+    meta = {"schema": 1, "kind": "linear", "features": config.name, "facts": facts,
+            "labels": {source.name: list(source.labels)}, "penalty": model.penalty}
+    tensors = {name: np.ascontiguousarray(getattr(model, name))
+               for name in ("mean", "scale", "weight", "bias")}
+    with atomic(cell.folder / BEST) as partial:
+        save_file(tensors, partial, metadata={"emokit": json.dumps(meta, sort_keys=True)})
+
+
+def read_facts(cell: Cell) -> dict[str, Any]:
+    """Read what a baseline's file says of itself."""
+    from emokit.training.checkpoint import read_meta
+
+    return read_meta(cell.folder / BEST)["facts"]
+
+
+def score_cell(cell: Cell, emoset: str | Path, partition: str) -> None:
+    """Write the predictions of a fitted baseline on one partition.
+
+    Raises:
+        EmokitError: the corpus was built anew since.
+    """
+    from safetensors.numpy import load_file
+
+    from emokit.training.checkpoint import read_meta
+
+    meta = read_meta(cell.folder / BEST)
+    config = from_mapping(BaselineConfig, {
+        key: value for key, value in read_yaml(cell.folder / "config.yaml")[0].items()
+        if key != "regime"})
+    (name, built), = meta["facts"]["manifests"].items()
+    corpus, = open_emoset(emoset, [name])
+    if corpus.signature != built:
+        raise EmokitError(
+            f"'{cell.folder}' was fitted to another build of '{name}'. Run: emokit baseline "
+            f"{config.name}"
+        )
+    model = linear.LinearModel(**load_file(cell.folder / BEST), penalty=meta["penalty"])
+    source = make_source(corpus, config.target, meta["facts"]["fold"])
+    features = _features(BASELINES[config.name](), source, source.rows[partition], {})
+    write_csv(cell.predictions(name, partition), prediction_table(
+        source, partition, model.probabilities(features), source.classes[source.rows[partition]]))

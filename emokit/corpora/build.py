@@ -1,0 +1,331 @@
+"""Raw folders to built corpora: parsed, checked, decoded once, laid down whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from emokit.core.config import knob
+from emokit.core.errors import CorpusError, EmokitError, choices, culprits
+from emokit.core.files import disk_errors, read_json, remove_tree, write_csv, write_json
+from emokit.corpora.spec import CorpusSpec
+
+BUILD_VERSION = 1
+"""Raise when built files would change, so that every corpus is built again."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with the corpus, utterances done and utterances in all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildOptions:
+    """How to build; what is allowed here is written into build.json and every report."""
+
+    jobs: int | None = knob(
+        None, "Processes that decode; every core if unset.", minimum=1, cosmetic=True)
+    seed: int = knob(0, "Seed of automatic partitions.", minimum=0)
+    rebuild: bool = knob(False, "Build again even where nothing changed.", cosmetic=True)
+    report: bool = knob(True, "Draw report.html, some seconds for many corpora.", cosmetic=True)
+    skip_unreadable: bool = knob(False, "Leave out files that cannot be read.")
+    allow_silence: bool = knob(False, "Keep files in which nothing can be heard.")
+    allow_shared_speakers: bool = knob(False, "Accept speakers in two partitions.")
+    allow_missing_classes: bool = knob(False, "Accept partitions that lack a class.")
+    allow_duplicates: bool = knob(
+        False, "Accept identical audio across partitions or under two labels.")
+    allow_shared_audio: bool = knob(False, "Accept identical audio in two corpora.")
+
+    def waived(self) -> set[str]:
+        """Name the flags in force that waive a check."""
+        return {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(self)
+                if field.name.startswith(("allow_", "skip_")) and getattr(self, field.name)}
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildResult:
+    """What became of one corpus.
+
+    Args:
+        name: of the corpus.
+        folder: where it lies.
+        state: "built" or "unchanged".
+        build: its build.json.
+    """
+
+    name: str
+    folder: Path
+    state: str
+    build: dict
+
+    @property
+    def words(self) -> str:
+        """Say it in one line."""
+        counts, partitions = self.build["counts"], self.build["partitions"]
+        text = (f"{self.name}: {self.state}, {counts['utterances']:,} utterances, "
+                f"{counts['seconds'] / 3600:.2f} h, {counts['speakers']} speakers, "
+                f"{len(self.build['classes'])} classes, {partitions['kind']}")
+        if counts["rejected"]:
+            text += f", {counts['rejected']} rejected"
+        if self.build["waivers"]:
+            text += ", waived: " + "; ".join(row["check"] for row in self.build["waivers"])
+        return text
+
+
+def build_corpora(
+    specs: Iterable[CorpusSpec],
+    out: str | os.PathLike,
+    options: BuildOptions = BuildOptions(),
+    progress: Progress | None = None,
+) -> list[BuildResult]:
+    """Build corpora into `out`, one folder each, then the index and the report over all of them.
+
+    Labels, partitions and speakers of every corpus are checked before the first file is decoded.
+    A corpus whose files, settings and code did not change is left as it is. After an error or a
+    kill the next call takes up what was done.
+
+    Args:
+        specs: from `emokit.corpora.spec.read_specs`.
+        out: made if missing.
+        options: see there.
+        progress: see `Progress`.
+
+    Returns:
+        One result per corpus, in the order of `specs`.
+
+    Raises:
+        EmokitError: in words; corpora without fault are built nevertheless, unless what is wrong
+            could be told before decoding.
+    """
+    from emokit.corpora.index import write_index
+
+    specs, out = list(specs), Path(out)
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise CorpusError(f"Corpus {culprits(twice)} is given twice. Name it once.")
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    results: dict[str, BuildResult] = {}
+    errors: list[EmokitError] = []
+    with contextlib.ExitStack() as locks:
+        plans = {}
+        for spec in specs:
+            locks.enter_context(_lock(out, spec.name))
+            _recover(out, spec.name)
+            inputs = _inputs(spec, out, options)
+            former = None if options.rebuild else _former(out / spec.name, inputs)
+            if former is not None:
+                results[spec.name] = BuildResult(spec.name, out / spec.name, "unchanged", former)
+            else:
+                plans[spec.name] = _plan(spec, options), inputs
+        for name, (plan, inputs) in plans.items():
+            try:
+                build = _build(plan, inputs, out, options, progress)
+                results[name] = BuildResult(name, out / name, "built", build)
+            except EmokitError as error:
+                errors.append(error)
+        with _lock(out, "index", wait=True):
+            try:
+                write_index(out, options.waived(), options.report)
+            except EmokitError as error:
+                errors.append(error)
+    if errors:
+        more = f" (and {len(errors) - 1} more corpora failed: " + " | ".join(
+            str(error) for error in errors[1:]) + ")" if len(errors) > 1 else ""
+        raise type(errors[0])(f"{errors[0]}{more}")
+    return [results[name] for name in names]
+
+
+def remove_corpus(out: str | os.PathLike, name: str) -> None:
+    """Remove a built corpus, and it alone; the index and the report follow.
+
+    Raises:
+        CorpusError: it is not built there.
+    """
+    from emokit.corpora.index import write_index
+    from emokit.corpora.store import BUILD, built_names
+
+    built = built_names(out)
+    if name not in built:
+        raise CorpusError(f"Corpus '{name}' is not built in '{out}'. {choices(name, built)}")
+    with _lock(Path(out), name), _lock(Path(out), "index", wait=True):
+        # the marker of completeness goes first, so no reader sees half of it
+        (Path(out) / name / BUILD).unlink()
+        remove_tree(Path(out) / name)
+        write_index(out, {"--allow-shared-audio"})
+
+
+def _inputs(spec: CorpusSpec, out: Path, options: BuildOptions) -> str:
+    """Sign what a build depends on; waivers do not belong to it, they allow and change nothing."""
+    from emokit.corpora.inputs import inputs_signature
+    from emokit.corpora.parsers import FORMATS, PARSERS
+
+    if not Path(spec.root).is_dir():
+        # the parser says in words what is wrong with the root
+        return ""
+    module = FORMATS[spec.format] if spec.format else PARSERS[spec.parser]
+    here = Path(__file__).parent
+    further = [module.__file__, *(here / name for name in (
+        "parsers/names.py", "parsers/tables.py", "labels.py", "partitions.py"))]
+    further += [spec.partitions.file] if spec.partitions.file else []
+    further += [Path(spec.root) / path for path in getattr(spec.settings, "lists", None) or ()]
+    return inputs_signature(spec.root, [BUILD_VERSION, spec, options.seed], further, without=out)
+
+
+def _former(folder: Path, inputs: str) -> dict | None:
+    """Give build.json of a finished build from these very inputs."""
+    from emokit.corpora.store import AUDIO, BUILD
+
+    try:
+        build = read_json(folder / BUILD)
+        whole = (folder / AUDIO).stat().st_size == 2 * build["counts"]["samples"]
+        return build if whole and inputs and build["inputs"] == inputs else None
+    except (OSError, EmokitError, KeyError, TypeError):
+        return None
+
+
+def _plan(spec: CorpusSpec, options: BuildOptions):
+    from emokit.corpora import checks
+    from emokit.corpora.plan import make_plan
+
+    plan = make_plan(spec, options.seed)
+    checks.settle(spec.name, _label_findings(plan, plan.table), options.waived())
+    return plan
+
+
+def _label_findings(plan, table) -> list:
+    """Check what can be told without audio."""
+    from emokit.corpora import checks
+
+    shared = [] if plan.partitions.waiver else checks.shared_speakers(table)
+    return shared + checks.missing_classes(table, plan.classes)
+
+
+def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dict:
+    """Decode, check and lay down one corpus."""
+    import numpy as np
+
+    from emokit.corpora import blocks, card, checks, manifest
+    from emokit.corpora.store import AUDIO, BUILD, MANIFEST, OFFSETS, RATE
+
+    name = plan.spec.name
+    _check_target(out / name, plan.spec)
+    work = out / f".{name}.building"
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    planned = blocks.plan_blocks(plan.items())
+    done: dict[int, list] = {}
+    n_done, n_all = 0, len(plan.table)
+    for block, rows in blocks.decode_all(plan.spec.root, planned, work / "blocks", jobs):
+        done[block.index] = rows
+        n_done += len(rows)
+        if progress:
+            progress(name, n_done, n_all)
+    stored = [done[block.index] for block in planned]
+    table = plan.table.copy()
+    flat = [row for rows in stored for row in rows]
+    table["duration"] = [row.length / RATE for row in flat]
+    table["audio_hash"] = [row.digest for row in flat]
+    table["silent"] = [row.silent for row in flat]
+    table["clipped"] = [row.clipped for row in flat]
+    problems = [(path, row.problem) for path, row in zip(table["path"], flat) if row.problem]
+    rejected = _rejected(sorted([*plan.rejected, *problems]))
+    write_csv(work / "rejected.csv", rejected)
+    good = np.array([not row.problem for row in flat])
+    findings = checks.unreadable(table["path"].nunique(), problems, work / "rejected.csv")
+    table = table[good].reset_index(drop=True)
+    if not len(table):
+        checks.settle(name, findings, ())
+    findings += checks.silent(table) + _label_findings(plan, table)
+    findings += checks.duplicates(table) + checks.clipped(table)
+    waivers, warnings = checks.settle(name, findings, options.waived())
+    blocks.join(work / "blocks", planned, stored, _by_block(good, stored), work / AUDIO)
+    lengths = np.array([row.length for row in flat if not row.problem], np.int64)
+    with disk_errors(work / OFFSETS):
+        np.save(work / OFFSETS, np.concatenate([[0], np.cumsum(lengths)]))
+    manifest.write(work / MANIFEST, table.drop(columns=["silent", "clipped"]))
+    build = card.describe(plan, table, rejected, waivers, warnings, inputs, work / MANIFEST)
+    card.write(work / "card.md", build)
+    write_json(work / BUILD, build)
+    _swap(out, name)
+    return build
+
+
+def _by_block(good: Sequence[bool], stored: Sequence[Sequence]) -> list[list[bool]]:
+    flags, position = [], 0
+    for rows in stored:
+        flags.append(list(good[position:position + len(rows)]))
+        position += len(rows)
+    return flags
+
+
+def _rejected(rows: Sequence[tuple[str, str]]):
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=["file", "reason"])
+
+
+def _check_target(folder: Path, spec: CorpusSpec) -> None:
+    """Never replace what emokit did not build, such as the raw corpus itself."""
+    from emokit.corpora.store import BUILD
+
+    root = Path(spec.root).resolve()
+    target = folder.resolve()
+    if root == target or target in root.parents:
+        raise CorpusError(
+            f"Corpus '{spec.name}' would be built over its own recordings in '{folder}'. Choose "
+            "another folder with --out."
+        )
+    if folder.exists() and not (folder / BUILD).is_file() and (
+            not folder.is_dir() or any(folder.iterdir())):
+        raise CorpusError(
+            f"'{folder}' is in the way: it is no corpus that emokit built. Move it, or choose "
+            "another folder with --out."
+        )
+
+
+def _swap(out: Path, name: str) -> None:
+    """Put the finished folder in the place of the former one."""
+    work, target, old = out / f".{name}.building", out / name, out / f".{name}.old"
+    remove_tree(work / "blocks")
+    with disk_errors(target):
+        if target.exists():
+            remove_tree(old)
+            os.rename(target, old)
+        os.rename(work, target)
+    remove_tree(old)
+
+
+def _recover(out: Path, name: str) -> None:
+    """Finish a swap that was killed between its two renames."""
+    from emokit.corpora.store import BUILD
+
+    work, target, old = out / f".{name}.building", out / name, out / f".{name}.old"
+    if old.exists() and not target.exists():
+        os.rename(work if (work / BUILD).is_file() else old, target)
+    if old.exists():
+        remove_tree(old)
+
+
+@contextlib.contextmanager
+def _lock(out: Path, name: str, wait: bool = False) -> Iterator[None]:
+    """Keep two processes from building one corpus at once; the lock dies with its process."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path = out / f".{name}.lock"
+    with disk_errors(path), open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise CorpusError(
+                f"Another process is building '{name}' in '{out}'. Wait for it, or build into "
+                "another folder with --out."
+            ) from None
+        except OSError:
+            # some network file systems know no locks
+            pass
+        yield

@@ -1,0 +1,291 @@
+"""Groups of runs and tables of predictions as systems: scored, compared, reported."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emokit.core.errors import EmokitError
+from emokit.core.files import read_json, write_text
+from emokit.corpora.store import BUILD, built_names
+from emokit.evaluation import predictions as tables
+from emokit.evaluation.comparison import Comparison, compare, write_comparison
+from emokit.evaluation.report import write_report
+from emokit.evaluation.summary import Config as SummaryConfig
+from emokit.evaluation.summary import Summary, summarise, write_summary
+from emokit.evaluation.systems import System, collect
+from emokit.training.run import Cell, Group, find_group, groups
+
+log = logging.getLogger("emokit")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found and wrote.
+
+    Args:
+        summary: metrics of every system.
+        comparison: of the first with the reference, or None.
+        folder: where the files are.
+        hints: lines that say what was done unasked, or what to do next.
+    """
+
+    summary: Summary
+    comparison: Comparison | None
+    folder: Path
+    hints: tuple[str, ...] = ()
+
+
+def evaluate(names: Sequence[str] = (), against: str | None = None, *, find_reference: bool = False,
+             partition: str = "test", emoset: str | Path = "emoset", runs: str | Path = "runs",
+             reports: str | Path = "reports", labels: Sequence[str] | None = None,
+             device: str = "auto", **settings: Any) -> Evaluation:
+    """Score systems, compare the first with a reference, and write tables and one report.
+
+    Args:
+        names: groups of runs or CSV files of predictions; none: the group written last that is no
+            baseline, joint ones first.
+        against: reference, a group or a CSV.
+        find_reference: without `against`, take the newest group of single models, or, if there
+            is none, fit the log-mel baseline now.
+        partition: `train`, `dev` or `test`.
+        labels: class list of CSV files that do not carry one.
+        settings: fields of the comparison's config (metric, cluster, alpha, correction, …).
+
+    Raises:
+        EmokitError: nothing to evaluate, or what is compared does not match.
+    """
+    runs = Path(runs)
+    settings = {name: value for name, value in settings.items() if value is not None}
+    sources = [_source(name, runs) for name in names] or [_default(runs)]
+    hints: list[str] = []
+    reference: Group | Path | None = _source(against, runs) if against else None
+    if reference is None and find_reference:
+        reference, hint = _reference(sources[0], runs, emoset)
+        hints += hint
+    systems = [_system(source, partition, emoset, labels, device) for source in sources]
+    if reference is not None:
+        systems.insert(1, _system(reference, partition, emoset, labels, device))
+    systems = _with_repeats(_distinct(systems))
+    known = {field.name for field in dataclasses.fields(SummaryConfig)}
+    summary = summarise(*systems, **{key: value for key, value in settings.items()
+                                     if key in known})
+    comparison = None if reference is None else compare(*systems[:2], **settings)
+    folder = Path(reports) / _report_name(sources, reference)
+    _write(folder, summary, comparison, systems[0])
+    return Evaluation(summary, comparison, folder, tuple(hints))
+
+
+def _write(folder: Path, summary, comparison, main: System) -> None:
+    write_summary(folder, summary)
+    if comparison is not None:
+        write_comparison(folder, comparison)
+    write_report(folder / "report.html", summary, comparison)
+    write_text(folder / "confusion.csv", _confusion_csv(summary))
+
+
+def _confusion_csv(summary: Summary) -> str:
+    """Give all confusion matrices as one long table: system, corpus, truth, prediction, count."""
+    from emokit.evaluation.tables import render
+
+    rows = []
+    for row, detail in zip(summary.rows, summary.details):
+        words = [*detail.get("labels", ()), "(other)"]
+        for truth, counts in zip(words, detail.get("confusion", ())):
+            rows += [{"system": row["system"], "corpus": row["corpus"], "truth": truth,
+                      "prediction": word, "count": int(count)}
+                     for word, count in zip(words, counts)]
+    return render(rows, "csv")
+
+
+def _source(name: str, runs: Path) -> Group | Path:
+    path = Path(name)
+    if path.suffix == ".csv":
+        if not path.is_file():
+            raise EmokitError(f"There is no table '{name}'.")
+        return path
+    return find_group(runs, name)
+
+
+def _default(runs: Path) -> Group:
+    found = [group for group in groups(runs) if any(cell.is_complete for cell in group.cells())]
+    if not found:
+        raise EmokitError(
+            f"Nothing is trained in '{runs}' yet. Run: emokit train --adapters residual"
+        )
+
+    def rank(numbered: tuple[int, Group]) -> tuple[int, int]:
+        index, group = numbered
+        regime = group.config()["regime"]
+        return {"baseline": 0, "single": 1}.get(regime, 2), index
+
+    return max(enumerate(found), key=rank)[1]
+
+
+def _reference(subject: Group | Path, runs: Path, emoset) -> tuple[Group, list[str]]:
+    """Find the newest group of single models with the subject's folds, or fit the baseline."""
+    folds = {cell.fold for cell in subject.cells()} if isinstance(subject, Group) else {None}
+    for group in reversed(groups(runs)):
+        if isinstance(subject, Group) and group.folder == subject.folder:
+            continue
+        complete = [cell for cell in group.cells() if cell.is_complete]
+        config = group.config()
+        if (config["regime"] == "single" and config["mode"] == "scratch"
+                and {cell.fold for cell in complete} == folds):
+            return group, [f"compared with {group.name}"]
+    from emokit.baselines.config import BaselineConfig
+    from emokit.baselines.run import run_baseline
+
+    facts = _facts_of(subject.cells()[0]) if isinstance(subject, Group) else {}
+    chosen = "all" if folds != {None} else "none"
+    log.info("No single-corpus models to compare with: fitting the linear log-mel baseline")
+    group, _ = run_baseline(BaselineConfig(
+        target=facts.get("target", "emotion"), folds=chosen,
+        corpora=sorted(facts.get("corpora", {}))), emoset, runs)
+    return group, [
+        "There are no single-corpus models to compare with, so the linear log-mel baseline was "
+        "fitted and is the reference. Train them with: emokit train --regime single"]
+
+
+def _facts_of(cell: Cell) -> Mapping[str, Any]:
+    from emokit.training.checkpoint import read_meta
+
+    return read_meta(cell.folder / "best.safetensors")["facts"]
+
+
+def _system(source: Group | Path, partition: str, emoset, labels, device) -> System:
+    if isinstance(source, Group):
+        return group_system(source, partition, emoset, device)
+    found = [one for one in tables.read(source, labels)
+             if one.partition in ("", partition)]
+    if not found:
+        raise EmokitError(f"'{source}' has no row of partition '{partition}'. Use --partition.")
+    return collect(source.stem, found, {"command": f"table {source.name}"})
+
+
+def group_system(group: Group, partition: str, emoset: str | Path, device: str = "auto") -> System:
+    """Read a group's predictions on a partition, making those that are missing.
+
+    Raises:
+        EmokitError: no complete cell, or a corpus was built anew since training.
+    """
+    complete = [cell for cell in group.cells() if cell.is_complete]
+    missing = [cell.name for cell in group.cells() if not cell.is_complete]
+    if not complete:
+        raise EmokitError(f"Group '{group.name}' has no complete cell yet. Train it first.")
+    if missing:
+        log.warning("%s: %d cells are not complete and left out: %s", group.name, len(missing),
+                    ", ".join(missing[:3]))
+    found, corpora = [], []
+    for cell in complete:
+        facts = _facts_of(cell)
+        for corpus in facts["corpora"]:
+            path = cell.predictions(corpus, partition)
+            if not path.is_file():
+                log.info("scoring %s of %s", partition, cell.name)
+                _score(group, cell, emoset, partition, device)
+            if not path.is_file():
+                raise EmokitError(
+                    f"'{corpus}' has no utterance in partition '{partition}' of {cell.name}. "
+                    "Choose another --partition."
+                )
+            found += [dataclasses.replace(one, seed=cell.seed) for one in tables.read(path)]
+            corpora.append(corpus)
+    return collect(group.name, found, _group_facts(group, complete, sorted(set(corpora)), emoset))
+
+
+def _score(group: Group, cell: Cell, emoset, partition: str, device: str) -> None:
+    if group.config()["regime"] == "baseline":
+        from emokit.baselines.run import score_cell
+
+        score_cell(cell, emoset, partition)
+    else:
+        from emokit.training.train import score_cell
+
+        score_cell(cell, emoset, partition, device)
+
+
+def _group_facts(group: Group, cells: Sequence[Cell], corpora: Sequence[str], emoset
+                 ) -> dict[str, Any]:
+    """Collect what a report says besides numbers."""
+    partitions, waivers = {}, {}
+    built = set(built_names(emoset))
+    folded = any(cell.fold is not None for cell in cells)
+    for corpus in corpora:
+        if corpus not in built:
+            continue
+        build = read_json(Path(emoset) / corpus / BUILD)
+        partitions[corpus] = dict(build["partitions"])
+        if folded and build["partitions"].get("kind") != "official":
+            partitions[corpus]["words"] = (
+                "speaker-disjoint folds, each utterance tested once" if
+                build["partitions"].get("speaker_disjoint", True) else
+                "folds that share speakers, each utterance tested once")
+        waivers[corpus] = build.get("waivers", [])
+    environment = read_json(cells[0].folder / "environment.json")
+    config = group.config()
+    return {
+        "partitions": partitions, "waivers": waivers,
+        "scoring": _scoring_words(config), "command": " ".join(
+            [Path(environment["command"][0]).name, *environment["command"][1:]]),
+        "versions": {"emokit": environment["emokit"], **environment["packages"]},
+        "parameters": _parameters(cells[0]), "history": _history(cells[0]),
+        "deterministic": config["regime"] == "baseline",
+    }
+
+
+def _scoring_words(config: Mapping[str, Any]) -> str:
+    if config["regime"] == "baseline":
+        return "whole utterance, linear model on its statistics"
+    if config["scoring"] == "multi" and config["window"] is not None:
+        return (f"mean of softmax over overlapping {config['window']:g} s crops that cover the "
+                "utterance")
+    return f"{config['scoring']}, window {config['window'] or 'none'}"
+
+
+def _parameters(cell: Cell) -> dict[str, Any]:
+    stored = read_json(cell.folder / "parameters.json")
+    return {name: value for name, value in stored.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)}
+
+
+def _history(cell: Cell) -> list[dict[str, Any]]:
+    rows = []
+    for record in cell.history():
+        for corpus, figures in record["corpora"].items():
+            rows.append({"epoch": record["epoch"], "corpus": corpus,
+                         "loss": figures["train_loss"], "dev_uar": figures["dev_uar"],
+                         "learning_rate": record["learning_rate"]})
+    return rows
+
+
+def _distinct(systems: list[System]) -> list[System]:
+    """Give systems the shortest names that still differ: without signature where possible."""
+    short = [system.name.rpartition("-")[0] or system.name for system in systems]
+    if len(set(short)) < len(short):
+        return systems
+    return [dataclasses.replace(system, name=name) for system, name in zip(systems, short)]
+
+
+def _with_repeats(systems: list[System]) -> list[System]:
+    """Let a method without randomness stand for each seed of the others: it would say the same."""
+    seeds = max((list(cells) for system in systems for cells in system.cells.values()), key=len)
+    repeated = []
+    for system in systems:
+        if system.facts.get("deterministic") and len(seeds) > 1:
+            system = dataclasses.replace(system, cells={
+                corpus: {seed: dataclasses.replace(next(iter(cells.values())), seed=seed)
+                         for seed in seeds} for corpus, cells in system.cells.items()})
+        repeated.append(system)
+    return repeated
+
+
+def _report_name(sources, reference) -> str:
+    def text(source):
+        return source.name if isinstance(source, Group) else source.stem
+
+    name = "+".join(text(source) for source in sources)
+    return name if reference is None else f"{name}-vs-{text(reference)}"

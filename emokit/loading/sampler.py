@@ -1,0 +1,159 @@
+"""Which corpus gives the next batch, and which utterances are in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from emokit.core.seeding import generator
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One batch before it is loaded: rows of one source.
+
+    Args:
+        source: index of the source in the run's list.
+        rows: [B] manifest rows.
+        epoch: for the random streams of crops and augmentation.
+    """
+
+    source: int
+    rows: np.ndarray
+    epoch: int
+
+
+def n_batches(sizes: Sequence[int], batch_size: int) -> int:
+    """Count the batches of an epoch: ceil(all utterances / batch size)."""
+    return max(1, math.ceil(sum(sizes) / batch_size))
+
+
+def corpus_order(sizes: Sequence[int], n: int, sampler: str, temperature: float,
+                 rng: np.random.Generator) -> np.ndarray:
+    """Draw which corpus gives each of the n batches of an epoch.
+
+    `round_robin`: every corpus in turn, the order shuffled each round. `proportional`:
+    P(c) = N_c / sum N. `temperature`: P(c) = N_c^tau / sum N_j^tau. The latter two draw by
+    systematic sampling: each corpus gets its expected number of batches, rounded up or down, in
+    random order, which has less variance than independent draws and the same expectation.
+
+    Args:
+        sizes: train utterances of each corpus, all > 0.
+
+    Returns:
+        [n] indices of corpora.
+    """
+    sizes = np.asarray(sizes, dtype=float)
+    if sampler == "round_robin":
+        rounds = [rng.permutation(len(sizes)) for _ in range(-(-n // len(sizes)))]
+        return np.concatenate(rounds)[:n]
+    exponent = 1.0 if sampler == "proportional" else temperature
+    weight = np.power(sizes / sizes.max(), exponent)
+    edges = np.cumsum(weight) / weight.sum() * n
+    ticks = np.arange(n) + rng.random()
+    drawn = np.searchsorted(edges, ticks, side="right").clip(max=len(sizes) - 1)
+    return rng.permutation(drawn)
+
+
+class _Passes:
+    """Endless passes over one corpus, each a fresh shuffle; state is a seed and a counter."""
+
+    def __init__(self, classes: np.ndarray, rows: np.ndarray, balanced: bool, seed: int, name: str):
+        self.classes, self.rows, self.balanced = classes, rows, balanced
+        self.seed, self.name = seed, name
+        self._cached: tuple[int, np.ndarray] | None = None
+
+    def _pass(self, number: int) -> np.ndarray:
+        if self._cached is None or self._cached[0] != number:
+            rng = generator(self.seed, "shuffle", self.name, number)
+            if not self.balanced:
+                order = rng.permutation(self.rows)
+            else:
+                # uniform over classes: draw a class, then one of its rows with replacement
+                labels = self.classes[self.rows]
+                present = np.unique(labels)
+                groups = [self.rows[labels == label] for label in present]
+                picks = rng.permutation(np.arange(len(self.rows)) % len(present))
+                order = np.array([rng.choice(groups[pick]) for pick in picks])
+            self._cached = (number, order)
+        return self._cached[1]
+
+    def take(self, position: int, n: int) -> np.ndarray:
+        """Give n rows from a position in the endless sequence of passes."""
+        parts, size = [], len(self.rows)
+        while n > 0:
+            number, offset = divmod(position, size)
+            part = self._pass(number)[offset:offset + n]
+            parts.append(part)
+            position, n = position + len(part), n - len(part)
+        return np.concatenate(parts)
+
+
+class EpochSampler:
+    """Plans the batches of any epoch from the seed alone, so a resumed run needs no state of it.
+
+    A corpus goes on where its last epoch stopped: with unequal sizes an epoch is not a pass over
+    every corpus, but passes are complete before one begins again.
+
+    Args:
+        sources: list of (name, classes [N], train rows [n]).
+        batch_size: utterances per batch; a corpus smaller than that gives all it has.
+        sampler, temperature: see `corpus_order`.
+        balanced: draw classes uniformly.
+        seed: of the run.
+    """
+
+    def __init__(self, sources: Sequence[tuple[str, np.ndarray, np.ndarray]], batch_size: int,
+                 sampler: str = "temperature", temperature: float = 0.5, balanced: bool = False,
+                 seed: int = 0):
+        self.passes = [_Passes(classes, rows, balanced, seed, name)
+                       for name, classes, rows in sources]
+        self.sizes = [len(rows) for _, _, rows in sources]
+        self.batch_size, self.sampler = batch_size, sampler
+        self.temperature, self.seed = temperature, seed
+        self._taken: list[list[int]] = [[0] * len(sources)]
+
+    def __len__(self) -> int:
+        return n_batches(self.sizes, self.batch_size)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        rng = generator(self.seed, "corpus", epoch)
+        return corpus_order(self.sizes, len(self), self.sampler, self.temperature, rng)
+
+    def _batches(self, epoch: int) -> list[tuple[int, int]]:
+        """Give (source, batch size) of each batch of an epoch."""
+        if len(self.sizes) > 1:
+            return [(int(source), min(self.batch_size, self.sizes[source]))
+                    for source in self._order(epoch)]
+        # one corpus: an epoch is exactly one pass, the last batch smaller
+        size = self.sizes[0]
+        full = [(0, self.batch_size)] * (size // self.batch_size)
+        return full + ([(0, size % self.batch_size)] if size % self.batch_size else [])
+
+    def plans(self, epoch: int) -> list[Plan]:
+        """Plan the batches of an epoch, counted from 0."""
+        while len(self._taken) <= epoch:
+            taken = list(self._taken[-1])
+            for source, n in self._batches(len(self._taken) - 1):
+                taken[source] += n
+            self._taken.append(taken)
+        position = list(self._taken[epoch])
+        plans = []
+        for source, n in self._batches(epoch):
+            plans.append(Plan(source, self.passes[source].take(position[source], n), epoch))
+            position[source] += n
+        return plans
+
+
+def expected_passes(sizes: Mapping[str, int], batch_size: int, sampler: str,
+                    temperature: float) -> dict[str, float]:
+    """Say how often an epoch shows each corpus on average, for logs and reports."""
+    n = n_batches(list(sizes.values()), batch_size)
+    values = np.array(list(sizes.values()), dtype=float)
+    exponent = {"round_robin": 0.0, "proportional": 1.0}.get(sampler, temperature)
+    share = values**exponent / (values**exponent).sum()
+    return {name: float(n * batch_size * part / size)
+            for (name, size), part in zip(sizes.items(), share)}

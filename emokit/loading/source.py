@@ -1,0 +1,158 @@
+"""What one corpus gives to one run: its labels under the target view, and rows by partition."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from emokit.core.errors import ConfigError, CorpusError, choices, culprits
+from emokit.corpora.store import BuiltCorpus
+
+POOLED = "pooled"
+"""The one corpus id of a model in which nothing is private."""
+
+FEW_TEST_SPEAKERS = 12
+"""Below this many test speakers a test on one split can prove little, so `folds: auto` folds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One corpus within one run.
+
+    Args:
+        corpus: the built corpus.
+        head: id of the model's head that its batches use: its own name, or `pooled`.
+        labels: its classes under the target view, in the order of the view.
+        head_labels: classes of that head; equal to `labels` unless pooled.
+        classes: [N] int64, index into `head_labels` per manifest row; -1 where the view has no
+            place for the row's class.
+        rows: partition -> [n] int64 manifest rows with a class, ascending.
+        fold: the test fold, or None for the default partitions.
+        dropped: class -> number of rows without a place in the view.
+    """
+
+    corpus: BuiltCorpus
+    head: str
+    labels: tuple[str, ...]
+    head_labels: tuple[str, ...]
+    classes: np.ndarray
+    rows: dict[str, np.ndarray]
+    fold: int | None = None
+    dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Id of the corpus."""
+        return self.corpus.name
+
+    def class_counts(self, partition: str = "train") -> np.ndarray:
+        """Count rows per class of the head, [K]."""
+        return np.bincount(self.classes[self.rows[partition]], minlength=len(self.head_labels))
+
+
+def make_source(corpus: BuiltCorpus, target: str = "emotion", fold: int | None = None,
+                pooled_labels: Sequence[str] | None = None) -> Source:
+    """Apply a target view and a choice of partitions to a built corpus.
+
+    Args:
+        target: `emotion` or the name of a view in `emokit.corpora.views`.
+        fold: test fold; the next one is dev, the others train. None: the default partitions.
+            A corpus with official partitions has no folds and keeps those.
+        pooled_labels: classes of the shared head of a pooled run.
+
+    Raises:
+        CorpusError: fewer than two classes are left, or train or dev is empty.
+        ConfigError: a fold the corpus does not have.
+    """
+    mapping, order = _view(corpus, target)
+    words = corpus.manifest["emotion"].map(mapping).to_numpy(dtype=object)
+    present = {word for word in words if isinstance(word, str)}
+    labels = tuple(word for word in order if word in present)
+    if len(labels) < 2:
+        raise CorpusError(
+            f"Corpus '{corpus.name}' has {len(labels)} class(es) under target '{target}'; "
+            "two are needed. Choose another --target or leave it out with --corpora."
+        )
+    head_labels = tuple(pooled_labels) if pooled_labels else labels
+    index = {word: number for number, word in enumerate(head_labels)}
+    classes = np.array([index.get(word, -1) for word in words], dtype=np.int64)
+    partition, fold = _partition_column(corpus, fold)
+    rows = {name: np.flatnonzero((partition == name) & (classes >= 0))
+            for name in ("train", "dev", "test")}
+    for name in ("train", "dev"):
+        if not len(rows[name]):
+            raise CorpusError(
+                f"Corpus '{corpus.name}' has no {name} utterance under target '{target}'. "
+                "Change its partitions in corpora.yaml and build it again."
+            )
+    lost = corpus.manifest["emotion"][[not isinstance(word, str) for word in words]]
+    return Source(corpus, POOLED if pooled_labels else corpus.name, labels, head_labels, classes,
+                  rows, fold, {str(key): int(value) for key, value in lost.value_counts().items()})
+
+
+def _view(corpus: BuiltCorpus, target: str) -> tuple[dict, tuple[str, ...]]:
+    if target == "emotion":
+        return {name: name for name in corpus.classes}, corpus.classes
+    from emokit.corpora.views import apply_view, view_classes
+
+    return apply_view(target, corpus.name, corpus.classes), tuple(view_classes(target))
+
+
+def _partition_column(corpus: BuiltCorpus, fold: int | None):
+    default = corpus.manifest["partition"].to_numpy(dtype=object)
+    n_folds = count_folds(corpus)
+    if fold is None or n_folds == 0:
+        return default, None
+    if not 0 <= fold < n_folds:
+        raise ConfigError(
+            f"Corpus '{corpus.name}' has no fold {fold}. {choices(fold, range(n_folds))}"
+        )
+    folds = corpus.manifest["fold"].to_numpy(dtype=object)
+    column = np.full(len(folds), "train", dtype=object)
+    column[folds == str((fold + 1) % n_folds)] = "dev"
+    column[folds == str(fold)] = "test"
+    column[folds == ""] = ""
+    return column, fold
+
+
+def count_folds(corpus: BuiltCorpus) -> int:
+    """Count the test folds of a corpus; 0 where its partitions are official."""
+    folds = {value for value in corpus.manifest["fold"] if value != ""}
+    return len(folds) if len(folds) >= 3 else 0
+
+
+def folds_of(corpora: Sequence[BuiltCorpus], choice: str) -> list[int | None]:
+    """Give the folds that a run over these corpora has, for `--folds`.
+
+    `all`: every fold of the corpus with the most; `auto`: the same, if any corpus has folds and
+    fewer than 12 test speakers, otherwise the default partitions; `J`: one; `none`: none. Joint
+    runs use fold j of all corpora together, corpora with fewer folds stay with theirs modulo.
+
+    Raises:
+        ConfigError: not one of these, or a fold that no corpus has.
+    """
+    most = max((count_folds(corpus) for corpus in corpora), default=0)
+    if choice == "none":
+        return [None]
+    if choice in ("all", "auto"):
+        folded = most and (choice == "all" or any(
+            count_folds(corpus) and _n_test_speakers(corpus) < FEW_TEST_SPEAKERS
+            for corpus in corpora))
+        return list(range(most)) if folded else [None]
+    if not choice.isdigit():
+        raise ConfigError(
+            f"--folds is '{choice}'. Choices: none, all, auto, or the number of one fold."
+        )
+    if int(choice) >= most:
+        raise ConfigError(
+            f"--folds is {choice}, but the corpora {culprits(c.name for c in corpora)} have "
+            f"{most or 'no'} folds, counted from 0."
+        )
+    return [int(choice)]
+
+
+def _n_test_speakers(corpus: BuiltCorpus) -> int:
+    table = corpus.manifest
+    return table.loc[table["partition"] == "test", "speaker"].nunique()

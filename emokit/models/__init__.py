@@ -1,0 +1,14 @@
+"""From batches to logits."""
+
+from emokit.core.registry import Registry
+
+POOLINGS = Registry("pooling", {
+    "attention": "emokit.models.pooling:AttentionPooling",
+    "average": "emokit.models.pooling:AveragePooling",
+    "statistics": "emokit.models.pooling:StatisticsPooling",
+})
+
+HEADS = Registry("head", {
+    "linear": "emokit.models.heads:LinearHead",
+    "dense": "emokit.models.heads:DenseHead",
+})

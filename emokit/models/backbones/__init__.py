@@ -1,0 +1,5 @@
+"""Shared encoders."""
+
+from emokit.core.registry import Registry
+
+BACKBONES = Registry("backbone", {"resnet": "emokit.models.backbones.resnet:ResNet"})

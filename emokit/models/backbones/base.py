@@ -1,0 +1,48 @@
+"""What every backbone is: frames in, frames out, and named sites where adapters may sit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """Base of backbones; a subclass sets `name`, `Config`, `input`, `dim` and writes the rest.
+
+    Attributes:
+        name: as in `BACKBONES`.
+        input: name of the front end it takes, or "waveform".
+        dim: D, size of an output frame.
+
+    A site is a module that `forward` calls exactly once per pass, with its input as first
+    argument.
+    """
+
+    name: str
+    Config: type
+    input: str
+    dim: int
+
+    def __init__(self, config: Any):
+        super().__init__()
+        self.config = config
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Give frames [B, T, D] and lengths [B]; real positions are a prefix."""
+        raise NotImplementedError
+
+    def sites(self) -> dict[str, list[str]]:
+        """Give {role: names of its modules}, in the order of `forward`."""
+        raise NotImplementedError
+
+    def site_mask(self, args: tuple, kwargs: dict) -> Tensor | None:
+        """Give which positions of a site's output are real, from the site's arguments.
+
+        Broadcasts over the output, 1 (True) where real; None means all are.
+        """
+        return args[1] if len(args) > 1 else kwargs.get("mask")
+
+    def norm_after(self, site: str) -> str | None:
+        """Name the norm that alone takes a site's output, or None; merging shifts its mean."""
+        return None

@@ -1,0 +1,96 @@
+"""One corpus's model without adapters: everything private folded into the backbone."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from emokit.core.errors import ConfigError
+from emokit.models.model import EmotionModel
+
+
+class MaskOnly(nn.Module):
+    """What is left of a norm that was folded into its convolution."""
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        return inputs if mask is None else inputs * mask.to(inputs.dtype)
+
+
+@torch.no_grad()
+def merge(model: EmotionModel, corpus: str, fold_norms: bool = False) -> EmotionModel:
+    """Give a model of one corpus, without adapters, whose scores are the same.
+
+    Parallel: W' = W + pad(A). Series: W' = (I + A diag(g)) W and a shift A (beta - g mu) of the
+    outputs, g = gamma / sqrt(var + eps), which the norm behind takes off its mean. Private norms
+    become the backbone's.
+
+    Args:
+        model: stays as it is.
+        corpus: whose adapters are folded.
+        fold_norms: also W'' = diag(g) W' with a bias, so that norms behind convolutions vanish;
+            for inference only, since such a model's tensors no longer fit its settings.
+
+    Returns:
+        A new model in eval mode; logits differ by rounding, some 1e-6.
+
+    Raises:
+        ConfigError: an unknown corpus, or an adapter that no weight can stand for.
+    """
+    own = model.part(corpus)
+    settings = dataclasses.replace(model.settings, adapters=[])
+    merged = EmotionModel(settings, {corpus: own.labels})
+    # plain weights: a site's attachment must not come along
+    merged.backbone.load_state_dict(model.backbone.state_dict())
+    if model.pooling is not None:
+        merged.pooling = copy.deepcopy(model.pooling)
+    merged.load_corpus_state(corpus, {
+        key: value for key, value in model.corpus_state(corpus).items()
+        if not key.startswith("adapters.")})
+    device = next(model.parameters()).device
+    merged = merged.to(device).eval()
+    shifts = _merge_sites(model, merged, corpus)
+    for site, shift in shifts.items():
+        norm = model.backbone.norm_after(site)
+        if norm is None:
+            raise ConfigError(f"Site '{site}' has no norm behind it that could take the shift.")
+        merged.backbone.get_submodule(norm).running_mean -= shift
+    if fold_norms:
+        _fold_norms(merged)
+    return merged
+
+
+def _merge_sites(model: EmotionModel, merged: EmotionModel, corpus: str) -> dict[str, Tensor]:
+    """Fold each site's adapters; give the shifts that remain."""
+    shifts = {}
+    own, names = model.part(corpus), set(model.backbone.sites().get("norm", ()))
+    for site, _ in model.backbone.named_modules():
+        adapters = [adapter for _, adapter in own.at(site)]
+        target = merged.backbone.get_submodule(site)
+        for adapter in adapters:
+            if site in names and adapter.replaces:
+                target.load_state_dict(adapter.own.state_dict())
+                continue
+            weight = target.weight
+            shift = shifts.get(site, torch.zeros_like(weight[:, 0].flatten(1)[:, 0]))
+            weight, shift = adapter.merged(weight, shift)
+            target.weight.copy_(weight)
+            if bool(shift.any()):
+                shifts[site] = shift
+    return shifts
+
+
+def _fold_norms(model: EmotionModel) -> None:
+    backbone = model.backbone
+    for site in backbone.sites().get("conv", ()):
+        name = backbone.norm_after(site)
+        if name is None:
+            continue
+        conv, norm = backbone.get_submodule(site), backbone.get_submodule(name)
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        conv.weight *= scale[:, None, None, None]
+        conv.bias = nn.Parameter(norm.bias - scale * norm.running_mean)
+        parent, _, last = name.rpartition(".")
+        setattr(backbone.get_submodule(parent), last, MaskOnly())

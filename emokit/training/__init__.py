@@ -1,0 +1,1 @@
+"""Fitting models: one readable loop, run folders, checkpoints, scoring."""

@@ -1,0 +1,115 @@
+"""Every training setting, once: read by the command line, YAML files, run folders and docs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from emokit.core.config import knob, signature, to_mapping
+from emokit.models.settings import ModelSettings
+
+REGIMES = ("joint", "single", "pooled")
+MODES = ("scratch", "finetune", "head", "adapters")
+TARGETS = ("emotion", "canonical7", "canonical4", "arousal-valence", "arousal", "valence")
+OPTIMIZERS = ("sgd", "adamw", "adam", "rmsprop", "adadelta")
+SCHEDULES = ("cosine", "plateau", "constant")
+SAMPLERS = ("round_robin", "proportional", "temperature")
+LOSSES = ("crossentropy", "focal", "ordinal")
+BALANCES = ("weights", "sampling", "none")
+SCORINGS = ("multi", "whole", "center", "emonet")
+PRECISIONS = ("auto", "float32", "bf16")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(ModelSettings):
+    """Settings of one group of runs; those of the model are inherited."""
+
+    # what is fitted
+    regime: str = knob("joint", "One model for all corpora with private parts (joint), one model "
+                       "per corpus (single), or one with nothing private (pooled).",
+                       choices=REGIMES)
+    mode: str | None = knob(None, "What learns: everything from random weights (scratch) or from "
+                            "--init (finetune), the head, or adapters, norms and head. Default: "
+                            "scratch without --init, with it adapters if any are named, otherwise "
+                            "finetune.", choices=MODES)
+    init: str | None = knob(None, "Start from this run: a group or GROUP/CELL below --runs, or a "
+                            "checkpoint file.")
+    target: str = knob("emotion", "Label view: the corpus's own classes, or a canonical one.",
+                       choices=TARGETS)
+    # data
+    window: float | None = knob(3.0, "Crop length in seconds, in training and scoring; the whole "
+                                "utterance if none.", above=0.0)
+    scoring: str = knob("multi", "Which crops of a long utterance are scored and averaged.",
+                        choices=SCORINGS)
+    augment: list = knob([], "Augmentations, e.g. noise(probability=0.5)+specaugment.")
+    sampler: str = knob("temperature", "Which corpus gives the next batch.", choices=SAMPLERS)
+    temperature: float = knob(0.5, "Exponent on corpus sizes for sampler temperature: 0 uniform, "
+                              "1 proportional.", minimum=0.0, maximum=1.0)
+    corpora_per_step: int = knob(1, "Batches of different corpora averaged in one step.", minimum=1)
+    batch_size: int = knob(64, "Utterances per batch.", minimum=1)
+    balance: str = knob("weights", "Class balance within a corpus: loss weights, sampling, or "
+                        "none.", choices=BALANCES)
+    # objective
+    loss: str = knob("crossentropy", "Loss of the classes.", choices=LOSSES)
+    focal_gamma: float = knob(2.0, "Exponent of the focal loss.", minimum=0.0)
+    ordinal_order: list[str] = knob([], "Classes from lowest to highest, for loss ordinal.")
+    label_smoothing: float = knob(0.0, "Probability spread evenly over all classes.",
+                                  minimum=0.0, below=1.0)
+    # optimisation
+    optimizer: str = knob("sgd", "Optimiser, one for all corpora.", choices=OPTIMIZERS)
+    learning_rate: float = knob(0.1, "Peak learning rate.", above=0.0)
+    momentum: float = knob(0.9, "Momentum of SGD and RMSprop.", minimum=0.0, below=1.0)
+    weight_decay: float = knob(1e-4, "Weight decay of backbone, pooling and heads; norms have "
+                               "none.", minimum=0.0)
+    adapter_weight_decay: float | None = knob(None, "Weight decay of adapters; by default it "
+                                              "follows the size of the corpus's train partition.",
+                                              minimum=0.0)
+    clip_norm: float | None = knob(None, "Largest norm of the gradient.", above=0.0)
+    schedule: str = knob("plateau", "Learning rate: warm-up then cosine to zero, plateau steps of "
+                         "a tenth, or constant after warm-up.", choices=SCHEDULES)
+    warmup: float = knob(0.0, "Share of all steps over which the rate rises from zero.",
+                         minimum=0.0, below=1.0)
+    plateau_epochs: int = knob(20, "Epochs without a better dev UAR that end a plateau stage.",
+                               minimum=1)
+    plateau_stages: int = knob(3, "Plateau stages, each at a tenth of the rate before.", minimum=1)
+    plateau_rise: float = knob(0.005, "Rise in dev UAR that counts as better for a plateau.",
+                               minimum=0.0)
+    epochs: int = knob(200, "Epochs at most, for the whole run.", minimum=1)
+    patience: int | None = knob(None, "Stop after so many epochs without a better dev UAR.",
+                                minimum=1)
+    precision: str = knob("auto", "Numbers in training: bf16 autocast on a GPU (auto), or as "
+                          "named. Scoring is always float32.", choices=PRECISIONS)
+    # selects cells within a group, so no part of its signature
+    preset: str | None = knob(None, "Recipe that fills what nobody set: small, base, emonet or a "
+                              "YAML file; default: the backbone's own.", cosmetic=True)
+    corpora: list[str] = knob([], "Built corpora to use; default all.", cosmetic=True)
+    seeds: list[int] = knob([0], "Seeds, one cell each.", cosmetic=True)
+    folds: str = knob("none", "none: the default partitions; all; J: one fold; auto: folds only "
+                      "where few speakers make one split too small.", cosmetic=True)
+    device: str = knob("auto", "cpu, cuda, cuda:1, …; auto takes a GPU if there is one.",
+                       cosmetic=True)
+    compile: bool = knob(False, "Compile the backbone with torch.compile.", cosmetic=True)
+    workers: int = knob(0, "Loader processes; 0 loads in a thread of the main process.", minimum=0,
+                        cosmetic=True)
+
+    def model_settings(self) -> ModelSettings:
+        """Give the part of the settings that decides the model."""
+        names = [field.name for field in dataclasses.fields(ModelSettings)]
+        return ModelSettings(**{name: getattr(self, name) for name in names})
+
+
+def group_signature(config: TrainConfig, corpora: list[str], start: str | None) -> str:
+    """Hash what makes two runs comparable cells of one group.
+
+    Seeds, folds and, where each model sees one corpus, the corpus stay out. A joint or pooled
+    model is another one with other corpora, so their list counts there.
+
+    Args:
+        start: hash of the weights that `init` names, or None: equal paths may hold other weights.
+    """
+    settings = to_mapping(config)
+    from emokit.core.config import cosmetic_fields
+
+    for name in cosmetic_fields(type(config)):
+        settings.pop(name)
+    settings["init"] = start
+    return signature([settings, sorted(corpora) if config.regime != "single" else None])

@@ -1,0 +1,330 @@
+"""fit(): one model, from its start to its best and last checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from emokit.audio.augment import make as make_augmentations
+from emokit.core.errors import EmokitError
+from emokit.core.files import atomic, write_csv, write_json
+from emokit.core.seeding import derive, torch_generator
+from emokit.loading.dataset import TrainBatches, load
+from emokit.loading.sampler import EpochSampler
+from emokit.loading.source import Source
+from emokit.training import checkpoint
+from emokit.training.config import TrainConfig
+from emokit.training.losses import class_loss, class_weights, ordinal_ranks
+from emokit.training.optim import make_optimizer, scheduled_rate, set_rate
+from emokit.training.predict import prediction_table, score, selection_figures
+from emokit.training.run import BEST, LAST, METRICS, RESUME, Cell
+
+log = logging.getLogger("emokit")
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands at the end of an epoch; all of it is saved for resuming."""
+
+    epoch: int = 0
+    step: int = 0
+    stage: int = 0
+    best_epoch: int = -1
+    best_uar: float = -math.inf
+    best_loss: float = math.inf
+    plateau_uar: float = -math.inf
+    plateau_epoch: int = 0
+    stopped: str = ""
+
+
+def fit(model, sources: Sequence[Source], config: TrainConfig, seed: int, cell: Cell,
+        facts: dict[str, Any]) -> dict[str, Any]:
+    """Train a model on its sources and leave the complete cell behind.
+
+    Everything random derives from `seed`, an epoch and a name, so a run that was stopped after
+    any epoch and started again ends with the same weights and history as an unbroken one.
+    Selection sees dev alone: mean dev UAR over corpora, ties to the lower dev loss, then the
+    earlier epoch. Test audio is not opened.
+
+    Args:
+        model: an EmotionModel on its device, `apply_mode` done, normalisation set.
+        sources: what is trained on; each has train and dev rows.
+        facts: what the checkpoint shall say besides.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        EmokitError: the loss is no longer finite.
+    """
+    trainer = _Trainer(model, sources, config, seed, cell, facts)
+    trainer.resume()
+    with trainer.bar() as bar:
+        while not trainer.state.stopped:
+            trainer.epoch(bar)
+    return trainer.finish()
+
+
+class _Trainer:
+    """The loop's state; `fit` reads as the algorithm."""
+
+    def __init__(self, model, sources, config, seed, cell, facts):
+        self.model, self.sources, self.config = model, list(sources), config
+        self.seed, self.cell, self.facts = seed, cell, facts
+        self.device = next(model.parameters()).device
+        sizes: dict[str, int] = {}
+        for source in self.sources:
+            sizes[source.head] = sizes.get(source.head, 0) + len(source.rows["train"])
+        self.optimizer = make_optimizer(model, config, sizes)
+        self.sizes = sizes
+        self.sampler = EpochSampler(
+            [(source.name, source.classes, source.rows["train"]) for source in self.sources],
+            config.batch_size, config.sampler, config.temperature,
+            config.balance == "sampling", seed,
+        )
+        self.n_steps = config.epochs * math.ceil(len(self.sampler) / config.corpora_per_step)
+        augmentations = make_augmentations(config.augment)
+        self.waveform_augmentations = [a for a in augmentations if a.domain == "waveform"]
+        self.frame_augmentations = [a for a in augmentations if a.domain == "frames"]
+        self.weights, self.ranks = self._per_source()
+        self.autocast, _, _ = precision_of(config, self.device)
+        self.state, self.history = Progress(), []
+        self.head_steps: dict[str, int] = {}
+
+    def _per_source(self):
+        weights, ranks = {}, {}
+        for source in self.sources:
+            if self.config.balance == "weights":
+                weights[source.name] = torch.from_numpy(class_weights(source)).to(self.device)
+            if self.config.loss == "ordinal":
+                ranks[source.name] = torch.from_numpy(ordinal_ranks(
+                    self.config.ordinal_order, source.head_labels, source.name)).to(self.device)
+        return weights, ranks
+
+    def bar(self):
+        """Make the progress bar over the whole run; off when stderr is no terminal."""
+        from tqdm import tqdm
+
+        total = sum(len(plan.rows) for plan in self.sampler.plans(0)) * self.config.epochs
+        done = sum(record["utterances"] for record in self.history)
+        return tqdm(total=total, initial=done, unit="utt", desc=self.cell.name, disable=None,
+                    dynamic_ncols=True, smoothing=0.05)
+
+    # ---- one epoch
+
+    def epoch(self, bar) -> None:
+        started = time.monotonic()
+        losses, counts = self._train_epoch(bar)
+        trained = time.monotonic() - started
+        dev = self._score_dev()
+        record = self._record(losses, counts, dev, trained, time.monotonic() - started)
+        self._select(record)
+        self.history.append(record)
+        self.cell.append_history(record)
+        self._save_resume()
+        if bar.disable:
+            log.info("%s epoch %d/%d loss %.3f dev UAR %.3f (best %.3f) %d utt/s",
+                     self.cell.name, self.state.epoch, self.config.epochs, record["train_loss"],
+                     record["dev_uar"], self.state.best_uar, record["utterances_per_second"])
+
+    def _train_epoch(self, bar):
+        state, config = self.state, self.config
+        self.model.train()
+        plans = self.sampler.plans(state.epoch)
+        data = TrainBatches(self.sources, plans, config.window, self.waveform_augmentations,
+                            self.seed)
+        sums = torch.zeros(len(self.sources), device=self.device)
+        counts = np.zeros(len(self.sources), dtype=int)
+        pending = 0
+        for number, batch in enumerate(load(data, config.workers, self.device.type == "cuda")):
+            source = self.sources[plans[number].source]
+            if pending == 0:
+                set_rate(self.optimizer,
+                         scheduled_rate(config, state.step, self.n_steps, state.stage))
+                self.optimizer.zero_grad(set_to_none=True)
+            loss = self._loss(batch.to(self.device), source)
+            in_step = min(config.corpora_per_step, len(plans) - number + pending)
+            (loss / in_step).backward()
+            # no .item() here: reading a value from a GPU would make the step wait for it
+            sums[plans[number].source] += loss.detach() * len(batch.utterances)
+            counts[plans[number].source] += len(batch.utterances)
+            pending += 1
+            if pending == in_step:
+                self._step()
+                pending = 0
+            bar.update(len(batch.utterances))
+            bar.set_postfix(self._postfix(source.name), refresh=False)
+        state.epoch += 1
+        return sums.cpu().numpy(), counts
+
+    def _postfix(self, corpus: str) -> dict[str, str]:
+        last = self.history[-1] if self.history else {}
+        shown = {"corpus": corpus, "epoch": f"{self.state.epoch + 1}/{self.config.epochs}"}
+        if last:
+            shown |= {"loss": f"{last['train_loss']:.3f}", "dev UAR": f"{last['dev_uar']:.3f}",
+                      "best": f"{self.state.best_uar:.3f}"}
+        return shown
+
+    def _loss(self, batch, source: Source):
+        # dropout of one corpus must not depend on how often others were drawn
+        n = self.head_steps[source.head] = self.head_steps.get(source.head, 0) + 1
+        torch.manual_seed(derive(self.seed, "dropout", source.head, n) % 2**63)
+        augment = self._frame_augmentation(source.head, n) if self.frame_augmentations else None
+        with self.autocast:
+            logits = self.model(batch, augment)
+        return class_loss(logits, batch.targets.classes, self.config,
+                          self.weights.get(source.name), self.ranks.get(source.name))
+
+    def _frame_augmentation(self, head: str, n: int):
+        def augment(frames, lengths):
+            draws = torch_generator(self.seed, "frames", head, n)
+            for change in self.frame_augmentations:
+                frames = change(frames, lengths, draws)
+            return frames
+
+        return augment
+
+    def _step(self) -> None:
+        if self.config.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self.state.step += 1
+
+    def _score_dev(self) -> dict[str, tuple[float, float]]:
+        return {source.name: selection_figures(*score(
+            self.model, source, "dev", self.config.window, self.config.scoring))
+            for source in self.sources}
+
+    def _record(self, losses, counts, dev, trained: float, seconds: float) -> dict[str, Any]:
+        total = float(losses.sum() / counts.sum())
+        if not math.isfinite(total):
+            raise EmokitError(
+                f"The loss of {self.cell.name} became {total} in epoch {self.state.epoch}. "
+                "Lower learning_rate, or set clip_norm=1."
+            )
+        corpora = {}
+        for index, source in enumerate(self.sources):
+            uar, loss = dev[source.name]
+            mean = float(losses[index] / counts[index]) if counts[index] else None
+            corpora[source.name] = {"train_loss": mean, "dev_uar": uar, "dev_loss": loss,
+                                    "utterances": int(counts[index])}
+        return {"epoch": self.state.epoch, "step": self.state.step, "stage": self.state.stage,
+                "learning_rate": self.optimizer.param_groups[0]["lr"], "train_loss": total,
+                "dev_uar": float(np.mean([uar for uar, _ in dev.values()])),
+                "dev_loss": float(np.mean([loss for _, loss in dev.values()])),
+                "utterances": int(counts.sum()), "corpora": corpora,
+                "seconds": round(seconds, 3),
+                "utterances_per_second": round(float(counts.sum() / max(trained, 1e-9)), 1)}
+
+    def _select(self, record: dict[str, Any]) -> None:
+        state, config = self.state, self.config
+        uar, loss = record["dev_uar"], record["dev_loss"]
+        if (uar, -loss) > (state.best_uar, -state.best_loss):
+            state.best_uar, state.best_loss, state.best_epoch = uar, loss, state.epoch
+            self._save(BEST, record)
+        if uar > state.plateau_uar + config.plateau_rise:
+            state.plateau_uar, state.plateau_epoch = uar, state.epoch
+        if state.epoch >= config.epochs:
+            state.stopped = "epochs"
+        elif config.patience and state.epoch - state.best_epoch >= config.patience:
+            state.stopped = "patience"
+        elif (config.schedule == "plateau"
+              and state.epoch - state.plateau_epoch >= config.plateau_epochs):
+            self._next_stage()
+
+    def _next_stage(self) -> None:
+        """Go on from the best weights at a tenth of the rate, or end."""
+        state = self.state
+        if state.stage + 1 >= self.config.plateau_stages:
+            state.stopped = "plateau"
+            return
+        state.stage += 1
+        state.plateau_epoch = state.epoch
+        self.model.load_checkpoint_state(checkpoint.read_tensors(self.cell.folder / BEST))
+        self.optimizer = make_optimizer(self.model, self.config, self.sizes)
+
+    # ---- files
+
+    def _save(self, name: str, record: dict[str, Any]) -> None:
+        checkpoint.save(self.cell.folder / name, self.model, {
+            **self.facts, "epoch": record["epoch"], "dev_uar": record["dev_uar"],
+            "corpora_dev_uar": {name: figures["dev_uar"]
+                                for name, figures in record["corpora"].items()}})
+
+    def _save_resume(self) -> None:
+        with atomic(self.cell.folder / RESUME) as partial:
+            torch.save({
+                "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "progress": dataclasses.asdict(self.state), "history": self.history,
+                "head_steps": self.head_steps, "facts": self.facts,
+            }, partial)
+
+    def resume(self) -> None:
+        """Take up where the last complete epoch ended, if there is one."""
+        path = self.cell.folder / RESUME
+        if not path.is_file():
+            self.cell.write_history([])
+            return
+        try:
+            saved = torch.load(path, map_location=self.device, weights_only=True)
+        except Exception as error:
+            # a pickle may break in any way; its content is never trusted, only refused
+            raise EmokitError(
+                f"'{path}' cannot be read ({type(error).__name__}). Remove it to begin the cell "
+                "anew."
+            ) from None
+        if saved["facts"]["manifests"] != self.facts["manifests"]:
+            raise EmokitError(
+                f"'{self.cell.folder}' was begun on another build of its corpora. Remove that "
+                "folder to begin anew."
+            )
+        self.state = Progress(**saved["progress"])
+        self.history, self.head_steps = saved["history"], saved["head_steps"]
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.cell.write_history(self.history)
+        log.info("%s goes on after epoch %d", self.cell.name, self.state.epoch)
+
+    def finish(self) -> dict[str, Any]:
+        """Write last checkpoint, dev predictions of the best one, metrics; drop resume.pt."""
+        self._save(LAST, self.history[-1])
+        best, _ = checkpoint.load(self.cell.folder / BEST)
+        best.to(self.device)
+        dev = {}
+        for source in self.sources:
+            probabilities, truth = score(best, source, "dev", self.config.window,
+                                         self.config.scoring)
+            uar, loss = selection_figures(probabilities, truth)
+            dev[source.name] = {"uar": uar, "loss": loss, "n": len(truth)}
+            write_csv(self.cell.predictions(source.name, "dev"),
+                      prediction_table(source, "dev", probabilities, truth))
+        metrics = {
+            "dev": dev, "dev_uar": float(np.mean([figures["uar"] for figures in dev.values()])),
+            "epoch": self.state.best_epoch, "epochs": self.state.epoch,
+            "stopped": self.state.stopped,
+            "seconds": round(sum(record["seconds"] for record in self.history), 1),
+            "utterances_per_second": float(np.median(
+                [record["utterances_per_second"] for record in self.history])),
+        }
+        write_json(self.cell.folder / METRICS, metrics)
+        (self.cell.folder / RESUME).unlink(missing_ok=True)
+        return metrics
+
+
+def precision_of(config: TrainConfig, device: torch.device):
+    """Give (autocast context, its name, why) for training steps."""
+    wanted = config.precision
+    if wanted == "auto":
+        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        why = "auto: a GPU with bf16" if bf16 else f"auto: {device.type} without fast bf16"
+    else:
+        bf16, why = wanted == "bf16", "as set"
+    context = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+    return context, "bf16" if bf16 else "float32", why

@@ -1,0 +1,91 @@
+"""Losses of the classes, and the weights that balance them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emokit.core.errors import ConfigError, culprits
+from emokit.loading.source import Source
+from emokit.training.config import TrainConfig
+
+
+def class_loss(logits: Tensor, classes: Tensor, config: TrainConfig, weights: Tensor | None = None,
+               ranks: Tensor | None = None) -> Tensor:
+    """Give the mean loss of a batch, (1/B) sum_i w_{t_i} l_i.
+
+    Dividing by B, not by the sum of weights as PyTorch's built-in does, keeps a batch's scale
+    independent of which classes it happened to draw.
+
+    Args:
+        logits: [B, K].
+        classes: [B] int64 in 0 … K-1.
+        weights: [K], or None for all 1.
+        ranks: [K] ranks of the classes, for the ordinal loss.
+
+    Source: focal loss of Lin et al. 2017, l = -(1 - p_t)^gamma log p_t, without their alpha (the
+        class weights take its place). Ordinal: cross-entropy with soft targets
+        softmax(-|rank - rank_k|) over k.
+    """
+    losses = _LOSSES[config.loss](logits.float(), classes, config, ranks)
+    if weights is not None:
+        losses = losses * weights[classes]
+    return losses.mean()
+
+
+def _cross_entropy(logits, classes, config, ranks):
+    return F.cross_entropy(
+        logits, classes, reduction="none", label_smoothing=config.label_smoothing
+    )
+
+
+def _focal(logits, classes, config, ranks):
+    log_p = F.log_softmax(logits, dim=1)
+    losses = _cross_entropy(logits, classes, config, ranks)
+    p_truth = log_p.gather(1, classes[:, None])[:, 0].exp()
+    return (1 - p_truth).clamp(min=0) ** config.focal_gamma * losses
+
+
+def _ordinal(logits, classes, config, ranks):
+    soft = torch.softmax(-(ranks[classes][:, None] - ranks[None, :]).abs(), dim=1)
+    soft = soft * (1 - config.label_smoothing) + config.label_smoothing / len(ranks)
+    return -(soft * F.log_softmax(logits, dim=1)).sum(dim=1)
+
+
+_LOSSES = {"crossentropy": _cross_entropy, "focal": _focal, "ordinal": _ordinal}
+
+
+def class_weights(source: Source, n_sources: int = 1) -> np.ndarray:
+    """Weigh classes inversely to their train counts.
+
+    w_k = N / (K N_k) within a corpus. In a pooled run w_{c,k} is proportional to
+    1 / (n K_c N_{c,k}) over the K_c classes that corpus c has, so that every corpus and every
+    class of it weighs the same; scaled to mean 1 over the corpus's utterances times its share.
+
+    Returns:
+        [K] float32 over the classes of the head; 0 for a class without train utterances.
+    """
+    counts = source.class_counts().astype(float)
+    present = counts > 0
+    weights = np.zeros(len(counts))
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return weights.astype(np.float32)
+
+
+def ordinal_ranks(order: Sequence[str], labels: Sequence[str], corpus: str) -> np.ndarray:
+    """Give each class its rank in the order that the user stated, [K] float32.
+
+    Raises:
+        ConfigError: no order is given, or it lacks a class; the alphabet is no order.
+    """
+    missing = [label for label in labels if label not in order]
+    if missing:
+        raise ConfigError(
+            f"Loss 'ordinal' needs ordinal_order to rank every class of '{corpus}'; missing: "
+            f"{culprits(missing)}. Set it, lowest first, e.g. --set 'ordinal_order=low|mid|high'."
+        )
+    return np.array([order.index(label) for label in labels], dtype=np.float32)

@@ -1,0 +1,99 @@
+"""One optimiser for all corpora, and the learning rate over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+
+from emokit.core.errors import ConfigError
+from emokit.models.modes import parameter_groups
+from emokit.training.config import TrainConfig
+
+# (fewer train utterances than, penalty lambda of lambda ||A||^2) as EmoNet's reference code
+_ADAPTER_DECAY = ((500, 5e-3), (1_000, 2e-3), (10_000, 5e-4))
+_ADAPTER_DECAY_LARGE = 1e-6
+
+
+def adapter_decay(n_train: int) -> float:
+    """Give the weight decay of the adapter of a corpus with so many train utterances.
+
+    Twice lambda of the Keras penalty lambda ||A||^2, whose gradient is 2 lambda A.
+
+    Example:
+        >>> adapter_decay(499), adapter_decay(500), adapter_decay(10_000)
+        (0.01, 0.004, 2e-06)
+    """
+    for limit, penalty in _ADAPTER_DECAY:
+        if n_train < limit:
+            return 2 * penalty
+    return 2 * _ADAPTER_DECAY_LARGE
+
+
+def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
+    """Make the optimiser over everything that learns.
+
+    Norms are not decayed; adapters are by the size of their corpus, unless the config names a
+    number; everything else by `weight_decay`. Parameters without gradient in a step (those of
+    other corpora) are left alone, momentum and decay included.
+
+    Args:
+        train_sizes: head -> true number of train utterances.
+
+    Raises:
+        ConfigError: nothing learns.
+    """
+    groups = []
+    for group in parameter_groups(model):
+        decay = config.weight_decay
+        if group.part == "norms":
+            decay = 0.0
+        elif group.part == "adapters":
+            decay = config.adapter_weight_decay
+            if decay is None:
+                decay = adapter_decay(train_sizes[group.corpus])
+        if group.parameters:
+            groups.append({"params": list(group.parameters.values()), "weight_decay": decay,
+                           "lr": config.learning_rate})
+    if not groups:
+        raise ConfigError("Nothing is left to learn. Choose another --mode.")
+    # PyTorch's fused kernels exist for these on a GPU; the rest use its multi-tensor default
+    fused = {"fused": True} if next(model.parameters()).is_cuda else {}
+    momentum = config.momentum
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=momentum, **fused)
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=config.learning_rate, momentum=momentum)
+    if config.optimizer == "adadelta":
+        return torch.optim.Adadelta(groups, lr=config.learning_rate)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.learning_rate, **fused)
+
+
+def scheduled_rate(config: TrainConfig, step: int, n_steps: int, stage: int = 0) -> float:
+    """Give the learning rate of a step.
+
+    Linear warm-up over the first `warmup` share of steps; then a half cosine to zero, a constant,
+    or a tenth per plateau stage.
+
+    Args:
+        step: from 0.
+        n_steps: of the whole run.
+        stage: plateau stage, from 0.
+    """
+    n_warmup = math.ceil(config.warmup * n_steps)
+    if step < n_warmup:
+        return config.learning_rate * (step + 1) / n_warmup
+    if config.schedule == "cosine":
+        progress = (step - n_warmup) / max(1, n_steps - n_warmup)
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    if config.schedule == "plateau":
+        return config.learning_rate * 0.1**stage
+    return config.learning_rate
+
+
+def set_rate(optimizer, rate: float) -> None:
+    """Set the learning rate of all groups."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

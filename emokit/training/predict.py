@@ -1,0 +1,131 @@
+"""The one scoring function: training, `evaluate` and `predict` all call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from emokit.audio.crop import scoring_crops
+from emokit.corpora.store import RATE
+from emokit.loading.dataset import collate
+from emokit.loading.source import Source
+
+CROPS_PER_BATCH = 64
+SECONDS_PER_BATCH = 400.0
+
+
+def crop_probabilities(
+    model,
+    head: str,
+    lengths: Sequence[int],
+    read: Callable[[int, int, int], np.ndarray],
+    window: float | None,
+    rule: str = "multi",
+) -> np.ndarray:
+    """Score utterances: softmax of each crop, averaged over the crops.
+
+    p = (1/n) sum_i softmax(z_i). Crops of several utterances share batches, sorted by length so
+    that little is padding; scores do not depend on batch mates. Always float32 and eval mode.
+
+    Args:
+        model: an EmotionModel, on its device.
+        head: whose adapter and head.
+        lengths: N lengths in samples.
+        read: (utterance, start, stop) -> samples [S], int16 or float32.
+        window: seconds, or None for whole utterances.
+        rule: crop rule of `emokit.audio.crop.scoring_crops`.
+
+    Returns:
+        [N, K] float64, rows sum to 1.
+    """
+    size = None if window is None else round(window * RATE)
+    crops = []
+    for index, length in enumerate(lengths):
+        spans = [(0, int(length))] if size is None else scoring_crops(int(length), size, rule)
+        crops += [(index, start, stop) for start, stop in spans]
+    crops.sort(key=lambda crop: (crop[1] - crop[2], crop[0], crop[1]))
+    total = np.zeros((len(lengths), len(model.labels[head])))
+    count = np.zeros(len(lengths))
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for some in _batches(crops):
+                batch = collate([read(*crop) for crop in some], head)
+                logits = model(batch.to(device)).float()
+                probabilities = torch.softmax(logits.double().cpu(), dim=1).numpy()
+                owners = np.array([crop[0] for crop in some])
+                np.add.at(total, owners, probabilities)
+                np.add.at(count, owners, 1)
+    finally:
+        model.train(was_training)
+    return total / count[:, None]
+
+
+def _batches(crops):
+    """Cut crops, longest first, into batches bounded in number and in seconds with padding."""
+    start = 0
+    while start < len(crops):
+        longest = max(1, crops[start][2] - crops[start][1])
+        n = max(1, min(CROPS_PER_BATCH, int(SECONDS_PER_BATCH * RATE / longest)))
+        yield crops[start:start + n]
+        start += n
+
+
+def score(model, source: Source, partition: str, window: float | None, rule: str = "multi"):
+    """Score one partition of one corpus.
+
+    Where the head has classes that the corpus lacks (pooled runs), they are left out and the rest
+    is scaled to sum to 1, because the corpus's own class list is known.
+
+    Returns:
+        (probabilities [n, K] over `source.labels`, truth [n] index into `source.labels`).
+    """
+    rows = source.rows[partition]
+    audio = source.corpus.audio
+    probabilities = crop_probabilities(
+        model, source.head, audio.lengths[rows],
+        lambda index, start, stop: audio.read(int(rows[index]), start, stop), window, rule,
+    )
+    columns = [source.head_labels.index(label) for label in source.labels]
+    back = np.full(len(source.head_labels), -1)
+    back[columns] = np.arange(len(columns))
+    if len(columns) < len(source.head_labels):
+        probabilities = probabilities[:, columns]
+        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return probabilities, back[source.classes[rows]]
+
+
+def prediction_table(source: Source, partition: str, probabilities: np.ndarray,
+                     truth: np.ndarray):
+    """Make the predictions table of scored rows; prediction = argmax, ties to the lower index."""
+    import pandas as pd
+
+    rows = source.corpus.manifest.iloc[source.rows[partition]]
+    labels = np.array(source.labels, dtype=object)
+    session = rows["session"] if "session" in rows else ""
+    table = pd.DataFrame({
+        "utterance": rows["utterance"], "corpus": source.name, "speaker": rows["speaker"],
+        "session": session, "fold": "" if source.fold is None else str(source.fold),
+        "partition": partition, "truth": labels[truth],
+        "prediction": labels[probabilities.argmax(axis=1)],
+    })
+    for index, label in enumerate(source.labels):
+        table[f"p_{label}"] = probabilities[:, index]
+    return table.reset_index(drop=True)
+
+
+def selection_figures(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Give what selects a checkpoint: (mean recall, mean negative log-likelihood).
+
+    The mean is over the classes that occur, so it equals the UAR wherever that is defined; a dev
+    partition whose missing class was waived at build can still select.
+    """
+    hits = probabilities.argmax(axis=1) == truth
+    counts = np.bincount(truth)
+    recalls = np.bincount(truth, weights=hits)[counts > 0] / counts[counts > 0]
+    chosen = probabilities[np.arange(len(truth)), truth]
+    return float(recalls.mean()), float(-np.log(np.maximum(chosen, 1e-12)).mean())

@@ -1,0 +1,1 @@
+"""Packaged settings: each file is a `--config` file that a backbone or `--preset` names."""

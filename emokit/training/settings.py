@@ -1,0 +1,186 @@
+"""From defaults, recipe, file, `--set` and flags to one checked config; the later wins."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emokit.core.config import assign, field_types, from_mapping, merge, parse_spec, to_mapping
+from emokit.core.errors import ConfigError, choices, culprits
+from emokit.core.files import read_yaml
+from emokit.models.settings import ModelSettings
+from emokit.training.config import TrainConfig
+
+_SPECS = ("adapters", "augment")
+"""Fields that may be written as one line, name(key=value)+name."""
+
+_PARTS = ("frontend", "backbone", "pooling", "head")
+"""Fields that name one part and hold its settings."""
+
+
+def recipe_names() -> list[str]:
+    """Name the packaged recipes."""
+    folder = importlib.resources.files("emokit.training.recipes")
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir()
+                  if entry.name.endswith(".yaml"))
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Read a packaged recipe, or a YAML file of the same form.
+
+    Raises:
+        ConfigError: neither, with the choices.
+    """
+    if name in recipe_names():
+        folder = importlib.resources.files("emokit.training.recipes")
+        with importlib.resources.as_file(folder / f"{name}.yaml") as path:
+            return read_yaml(path)[0]
+    if name.endswith((".yaml", ".yml")):
+        return read_yaml(name)[0]
+    raise ConfigError(
+        f"Unknown preset '{name}'. {choices(name, recipe_names())} Or name a YAML file."
+    )
+
+
+def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path | None = None
+            ) -> tuple[TrainConfig, dict[str, Any]]:
+    """Combine all sources of settings.
+
+    Args:
+        flags: what the command line named, by field.
+        sets: `path.to.key=value` each.
+        file: YAML of settings.
+
+    Returns:
+        The checked config, and what was named by file, `--set` or flags (neither default nor
+        recipe).
+
+    Raises:
+        ConfigError: unknown keys, wrong types, values out of range, with file and line.
+    """
+    explicit: dict[str, Any] = {}
+    lines: dict[tuple, int] = {}
+    if file is not None:
+        explicit, lines = read_yaml(file)
+        if not isinstance(explicit, dict):
+            raise ConfigError(f"'{file}' holds no settings as 'key: value'.")
+        known = {field.name for field in dataclasses.fields(TrainConfig)}
+        for key in explicit:
+            if key not in known:
+                raise ConfigError(
+                    f"{file}:{lines[(key,)]}: unknown setting '{key}'. {choices(key, known)}"
+                )
+    explicit = _expanded(explicit)
+    named = _expanded(flags)
+    # parts named by a flag must exist before --set reaches into them, yet flags win over --set
+    explicit = merge(explicit, {key: named[key] for key in named
+                                if key in (*_SPECS, *_PARTS)})
+    preset = _recipe_of(explicit, named, sets)
+    parts = ModelSettings()
+    # the default part must be there by name before --set reaches into it
+    settings = merge({key: getattr(parts, key) for key in _PARTS}, _expanded(read_recipe(preset)))
+    settings = merge(settings, explicit)
+    set_keys: dict[str, Any] = {}
+    for assignment in sets:
+        assign(settings, assignment)
+        key = assignment.split("=")[0].split(".")[0].strip()
+        set_keys[key] = settings[key]
+    settings = _expanded(settings)
+    settings = {**settings, **{key: value for key, value in named.items()
+                               if key not in (*_SPECS, *_PARTS)}}
+    explicit = {**explicit, **set_keys, **named}
+
+    def where(key: str) -> str:
+        return f"{file}:{lines[(key,)]}" if (key,) in lines and key not in named else ""
+
+    config = from_mapping(TrainConfig, settings, where)
+    return dataclasses.replace(_checked(config), preset=preset), explicit
+
+
+def _expanded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Read one-line compositions and bare names of parts, and wrap single values of lists."""
+    result = dict(settings)
+    for key in _SPECS:
+        if isinstance(result.get(key), str):
+            text = result[key].strip()
+            result[key] = [] if text in ("", "none") else parse_spec(text)
+        elif isinstance(result.get(key), list):
+            result[key] = [{"name": item} if isinstance(item, str) else item
+                           for item in result[key]]
+    for key in _PARTS:
+        if isinstance(result.get(key), str):
+            result[key] = parse_spec(result[key])[0]
+    for key in ("seeds", "corpora", "ordinal_order"):
+        if key in result and not isinstance(result[key], (list, tuple)):
+            result[key] = [result[key]]
+    return result
+
+
+def _recipe_of(explicit: Mapping, named: Mapping, sets: Sequence[str]) -> str:
+    preset = named.get("preset") or explicit.get("preset")
+    for assignment in sets:
+        if assignment.partition("=")[0].strip() == "preset":
+            preset = assignment.partition("=")[2].strip()
+    if preset:
+        return preset
+    from emokit.models.backbones import BACKBONES
+
+    name = explicit.get("backbone", {}).get("name", ModelSettings().backbone["name"])
+    return getattr(BACKBONES[name], "recipe", "small")
+
+
+def _checked(config: TrainConfig) -> TrainConfig:
+    """Hold settings to the rules that span several of them."""
+    if len(set(config.seeds)) < len(config.seeds) or not config.seeds:
+        raise ConfigError(f"--seeds is {config.seeds}; name each seed once, at least one.")
+    if any(seed < 0 for seed in config.seeds):
+        raise ConfigError(f"--seeds is {config.seeds}; seeds are whole numbers from 0.")
+    if len(set(config.corpora)) < len(config.corpora):
+        raise ConfigError(f"--corpora names a corpus twice: {culprits(config.corpora, 9)}.")
+    mode = config.mode
+    if config.init is None and mode not in (None, "scratch"):
+        raise ConfigError(f"--mode {mode} needs --init, the run to start from.")
+    if config.init is not None and mode == "scratch":
+        raise ConfigError("--mode scratch starts from random weights; leave out --init.")
+    if mode is None:
+        mode = "scratch" if config.init is None else (
+            "adapters" if config.adapters else "finetune")
+    if config.regime != "single" and mode in ("head", "adapters"):
+        raise ConfigError(
+            f"--regime {config.regime} trains the shared weights; --mode {mode} freezes them. "
+            "Use --regime single, one model per corpus on the shared base."
+        )
+    if config.regime == "pooled":
+        if config.adapters:
+            raise ConfigError("--regime pooled has nothing private; leave out --adapters.")
+        if config.target == "emotion":
+            raise ConfigError(
+                "--regime pooled needs one label list for all corpora: choose a --target such as "
+                "arousal-valence, canonical7 or canonical4."
+            )
+    if config.schedule == "plateau" and config.patience:
+        raise ConfigError("schedule 'plateau' ends by itself; leave out patience.")
+    return dataclasses.replace(config, mode=mode)
+
+
+def table(config: TrainConfig) -> list[tuple[str, str]]:
+    """Give settings and values for printing before a run."""
+    from emokit.core.config import format_spec
+
+    rows = []
+    for name, value in to_mapping(config).items():
+        if name in _SPECS:
+            value = format_spec(value) or "none"
+        elif isinstance(value, dict):
+            value = format_spec([value])
+        rows.append((name, "none" if value in (None, []) else str(value)))
+    return rows
+
+
+def list_fields() -> set[str]:
+    """Name the fields that hold lists, which the command line takes comma-separated."""
+    return {name for name, kind in field_types(TrainConfig).items()
+            if getattr(kind, "__origin__", kind) is list}

@@ -1,0 +1,184 @@
+"""Where a model's weights begin: at random, or at those of another run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emokit.core.config import to_mapping
+from emokit.core.errors import CheckpointError, ConfigError, culprits
+from emokit.core.files import file_digest
+from emokit.core.seeding import derive, seed_everything
+from emokit.corpora.store import RATE
+from emokit.loading.dataset import collate
+from emokit.loading.source import POOLED, Source, make_source
+from emokit.models.model import EmotionModel
+from emokit.models.settings import ModelSettings, complete
+from emokit.models.starting import start_from
+from emokit.training import checkpoint
+from emokit.training.run import Group, find_group
+
+log = logging.getLogger("emokit")
+
+_SHARED_PARTS = ("frontend", "backbone", "pooling", "shared_pooling", "normalisation")
+
+
+def init_identity(runs: Path, init: str | None) -> str | None:
+    """Hash which weights `--init` means, for the group signature: a file by its bytes, a run by
+    its name, which ends in the signature of its settings."""
+    if init is None:
+        return None
+    if Path(init).is_file():
+        return file_digest(init)
+    group, _, cell = init.rstrip("/").removeprefix(f"{runs}/").partition("/")
+    return f"{find_group(runs, group).name}/{cell}"
+
+
+def init_checkpoint(runs: Path, init: str, who: str, seed: int, fold: int | None) -> Path:
+    """Find the checkpoint that a cell starts from.
+
+    A group gives the cell of the same seed and fold: its joint or pooled model, or the model of
+    the corpus itself. GROUP/CELL and files are taken as named.
+
+    Raises:
+        CheckpointError: no such cell, with those that exist.
+    """
+    if Path(init).is_file() or "/" in init.rstrip("/").removeprefix(f"{runs}/"):
+        return checkpoint.find(runs, init)
+    group: Group = find_group(runs, init)
+    complete_cells = [cell for cell in group.cells() if cell.is_complete]
+    fits = [cell for cell in complete_cells if cell.seed == seed and cell.fold == fold
+            and cell.who in ("joint", POOLED, who)]
+    if not fits and len(complete_cells) == 1 and complete_cells[0].fold == fold:
+        fits = complete_cells
+    if len(fits) != 1:
+        wanted = f"seed {seed}" + ("" if fold is None else f" and fold {fold}")
+        raise CheckpointError(
+            f"Group '{group.name}' has no complete cell with {wanted} to start '{who}' from; it "
+            f"has {culprits((cell.name for cell in complete_cells), 6) or 'none'}. Train that "
+            "one, or name it: --init GROUP/CELL."
+        )
+    return checkpoint.find(runs, f"{group.folder}/{fits[0].name}")
+
+
+def make_model(settings: ModelSettings, sources: Sequence[Source], seed: int,
+               base: Path | None = None, explicit: Mapping[str, Any] | None = None,
+               mode: str = "scratch") -> tuple[EmotionModel, str | None]:
+    """Make the model of a cell, normalisation set.
+
+    Args:
+        settings: of the model; with a base, its shared parts come from there.
+        sources: the cell's corpora.
+        base: checkpoint to start from, see `emokit.models.starting.start_from`.
+        explicit: settings that the user named, which a base must not contradict.
+        mode: `adapters` without adapters named takes those of the base.
+
+    Returns:
+        (model on the CPU, hash of the base file or None).
+
+    Raises:
+        ConfigError: a setting that the base contradicts.
+        CheckpointError: the base has seen utterances of our dev or test.
+    """
+    labels = {source.head: source.head_labels for source in sources}
+    seed_everything(derive(seed, "weights") % 2**31)
+    if base is None:
+        model = EmotionModel(complete(settings), labels)
+        _normalise(model, sources, set(labels))
+        return model, None
+    trained, found = checkpoint.load(base)
+    _refuse_leaks(found, sources)
+    model = EmotionModel(_settings_on(found, settings, base, explicit or {}, mode), labels)
+    started = start_from(model, trained)
+    log.info("started from %s: %s", base, ", ".join(f"{name} {how}"
+                                                    for name, how in started.items()))
+    _normalise(model, sources, {head for head, how in started.items() if how == "mean"})
+    return model, file_digest(base)
+
+
+def _settings_on(found: checkpoint.Checkpoint, settings: ModelSettings, base: Path,
+                 explicit: Mapping[str, Any], mode: str) -> ModelSettings:
+    """Give the settings of a model on a base: shared parts of the base, the rest as set."""
+    mine, theirs = to_mapping(settings), to_mapping(found.settings)
+    for part in _SHARED_PARTS:
+        if part in explicit and not _agrees(mine[part], theirs[part]):
+            raise ConfigError(
+                f"'{part}' is {mine[part]}, but the base '{base}' has {theirs[part]}. Leave "
+                f"'{part}' out, or choose another --init."
+            )
+    adapters = settings.adapters or (found.settings.adapters if mode == "adapters" else [])
+    return complete(ModelSettings(
+        **{part: theirs[part] for part in _SHARED_PARTS}, adapters=adapters,
+        head=mine["head"] if "head" in explicit else theirs["head"]))
+
+
+def _agrees(named: Any, base: Any) -> bool:
+    """Whether what was named is part of what the base has."""
+    if isinstance(named, Mapping) and isinstance(base, Mapping):
+        return all(key in base and base[key] == value for key, value in named.items())
+    return named == base
+
+
+def _refuse_leaks(found, sources: Sequence[Source]) -> None:
+    """Refuse a base that was trained on our dev or test utterances."""
+    seen = found.facts["corpora"]
+    for source in sources:
+        if source.name not in seen:
+            continue
+        if found.facts["manifests"][source.name] != source.corpus.signature:
+            raise CheckpointError(
+                f"The base '{found.path}' saw another build of '{source.name}', so nobody can "
+                "tell whether it saw this dev or test. Train the base again."
+            )
+        theirs = make_source(source.corpus, "emotion", found.facts["fold"])
+        trained = set(theirs.rows["train"].tolist())
+        for partition in ("dev", "test"):
+            both = sorted(trained & set(source.rows[partition].tolist()))
+            if both:
+                names = source.corpus.manifest["utterance"].iloc[both[:4]].tolist()
+                raise CheckpointError(
+                    f"The base '{found.path}' was trained on {len(both)} utterances of "
+                    f"{partition} of '{source.name}' (fold {found.facts['fold']} against "
+                    f"{source.fold}); first: {culprits(names)}. Use the base of the same fold."
+                )
+
+
+def _normalise(model: EmotionModel, sources: Sequence[Source], fresh: set[str]) -> None:
+    """Measure mean and deviation per band on train, per corpus or pooled, for new parts."""
+    kind = model.settings.normalisation
+    if kind not in ("corpus", "pooled"):
+        return
+    moments = {}
+    for source in sources:
+        if source.head in fresh:
+            sums = _moments(model, source)
+            key = source.head if kind == "corpus" else ""
+            former = moments.get(key)
+            moments[key] = sums if former is None else [a + b for a, b in zip(former, sums)]
+    for head in sorted(fresh):
+        n, total, squares = moments[head if kind == "corpus" else ""]
+        mean = total / n
+        std = (squares / n - mean**2).clamp(min=0).sqrt()
+        model.set_normalisation(head, mean.float(), std.float())
+
+
+def _moments(model: EmotionModel, source: Source, batch_size: int = 32):
+    """Sum frames, their values and squares per band over the train partition, in float64."""
+    rows, audio = source.rows["train"], source.corpus.audio
+    n, total, squares = 0, 0.0, 0.0
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch_size):
+            # ten minutes a row at most, so that one long file cannot fill the memory
+            some = [audio.read(int(row), 0, 600 * RATE) for row in rows[start:start + batch_size]]
+            batch = collate(some, source.head)
+            frames, lengths = model.frontend(batch.inputs, batch.lengths)
+            real = torch.arange(frames.shape[1])[None, :] < lengths[:, None]
+            values = frames[real].double()
+            n += len(values)
+            total = total + values.sum(dim=0)
+            squares = squares + (values**2).sum(dim=0)
+    return [n, total, squares]

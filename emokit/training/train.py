@@ -1,0 +1,287 @@
+"""Fitting all cells of a group, each resumable, none twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emokit import __version__
+from emokit.core.config import to_mapping
+from emokit.core.errors import ConfigError, EmokitError
+from emokit.core.files import write_json, write_yaml
+from emokit.corpora.store import BuiltCorpus, open_emoset
+from emokit.loading.source import POOLED, Source, folds_of, make_source
+from emokit.models.settings import complete
+from emokit.training.config import TrainConfig, group_signature
+from emokit.training.run import FAILED, Cell, Group, cell_name, environment, start_cell
+from emokit.training.settings import table
+
+log = logging.getLogger("emokit")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One cell to fit: who, which fold, which seed, on which corpora."""
+
+    cell: Cell
+    who: str
+    fold: int | None
+    seed: int
+    corpora: tuple[BuiltCorpus, ...]
+
+
+def effective(config: TrainConfig) -> TrainConfig:
+    """Write out what defaults imply, so that signatures and checkpoints see it.
+
+    A joint model without adapters still has private norms: the `norm` adapter.
+    """
+    if config.regime == "joint" and not config.adapters:
+        config = dataclasses.replace(config, adapters=[{"name": "norm"}])
+    full = complete(config.model_settings())
+    return dataclasses.replace(config, **{
+        field.name: getattr(full, field.name) for field in dataclasses.fields(full)})
+
+
+def group_name(config: TrainConfig, name: str | None = None) -> str:
+    """Name a group by what distinguishes it at a glance, without its signature."""
+    if name:
+        return name
+    parts = [config.regime]
+    if config.mode != "scratch":
+        parts.append(config.mode)
+    if config.adapters:
+        parts.append("+".join(item["name"] for item in config.adapters))
+    if config.target != "emotion":
+        parts.append(config.target)
+    parts.append(config.preset or config.backbone["name"])
+    return "-".join(Path(part).stem if part.endswith(".yaml") else part for part in parts)
+
+
+def plan(config: TrainConfig, corpora: Sequence[BuiltCorpus], runs: Path, name: str | None = None
+         ) -> tuple[Group, list[Task]]:
+    """Lay out the group and its cells, without touching the disk."""
+    from emokit.training.start import init_identity
+
+    names = [corpus.name for corpus in corpora]
+    text = group_signature(config, names, init_identity(runs, config.init))
+    group = Group(runs / f"{group_name(config, name)}-{text}")
+    return group, list(_tasks(config, corpora, group))
+
+
+def _tasks(config, corpora, group) -> Iterator[Task]:
+    together = config.regime != "single"
+    members = [tuple(corpora)] if together else [(corpus,) for corpus in corpora]
+    for seed in config.seeds:
+        for member in members:
+            who = config.regime if together else member[0].name
+            for fold in folds_of(member, config.folds):
+                yield Task(group.cell(cell_name(who, fold, seed)), who, fold, seed, member)
+
+
+def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, runs: str | Path,
+          name: str | None = None) -> tuple[Group, list[Task]]:
+    """Fit every cell of a group that is not complete yet.
+
+    Args:
+        config: as `emokit.training.settings.resolve` gives it.
+        explicit: what the user named, see there.
+        emoset: folder of built corpora.
+        runs: folder of groups.
+        name: of the group; its signature is appended.
+
+    Returns:
+        The group and its cells.
+
+    Raises:
+        EmokitError: a cell cannot be fitted; its folder keeps the reason and what was reached.
+    """
+    runs = Path(runs)
+    corpora = open_emoset(emoset, config.corpora)
+    config = effective(config)
+    group, tasks = plan(config, corpora, runs, name)
+    _start_group(group, config)
+    log.info("%s\n  %s", group.folder, "\n  ".join(
+        f"{key}: {value}" for key, value in table(config)))
+    for task in tasks:
+        if task.cell.is_complete:
+            _check_same_build(task)
+            log.info("%s is complete", task.cell.name)
+            continue
+        try:
+            fit_cell(task, config, explicit, runs)
+        except EmokitError as error:
+            if task.cell.folder.is_dir():
+                write_json(task.cell.folder / FAILED, {"error": str(error)})
+            raise
+    return group, tasks
+
+
+def _start_group(group: Group, config: TrainConfig) -> None:
+    if not (group.folder / "group.yaml").is_file():
+        settings = to_mapping(config)
+        for field in ("corpora", "seeds", "folds", "device", "workers"):
+            settings.pop(field)
+        write_yaml(group.folder / "group.yaml", settings)
+
+
+def _check_same_build(task: Task) -> None:
+    """Refuse to call a model complete that was fitted to another build of its corpora."""
+    from emokit.training import checkpoint
+
+    facts = checkpoint.inspect(task.cell.folder / "best.safetensors").facts
+    for corpus in task.corpora:
+        if facts["manifests"].get(corpus.name) != corpus.signature:
+            raise EmokitError(
+                f"'{task.cell.folder}' was trained on another build of '{corpus.name}'. Remove "
+                "that folder to train it again."
+            )
+
+
+def sources_of(config: TrainConfig, corpora: Sequence[BuiltCorpus], fold: int | None
+               ) -> list[Source]:
+    """Make the sources of one cell; corpora with fewer folds than J use J modulo theirs."""
+    pooled = None
+    if config.regime == POOLED:
+        from emokit.corpora.views import view_classes
+
+        pooled = list(view_classes(config.target))
+    sources = []
+    for corpus in corpora:
+        source = make_source(corpus, config.target, _fold_of(corpus, fold), pooled)
+        for label, n in source.dropped.items():
+            log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and is left "
+                        "out", corpus.name, label, n, config.target)
+        sources.append(source)
+    return sources
+
+
+def device_of(name: str):
+    """Give the torch device that a setting means.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--device {name} is not usable here ({reason}). Try cpu.") from None
+    return device
+
+
+def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs: Path
+             ) -> dict[str, Any]:
+    """Fit one cell from its start, or from where it stopped."""
+    import torch
+
+    from emokit.models.budget import budget
+    from emokit.models.modes import apply_mode
+    from emokit.training import start
+    from emokit.training.loop import fit, precision_of
+
+    device = device_of(config.device)
+    sources = sources_of(config, task.corpora, task.fold)
+    base = None
+    if config.init:
+        base = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold)
+    model, base_hash = start.make_model(config.model_settings(), sources, task.seed, base,
+                                        explicit, config.mode)
+    apply_mode(model, "joint" if config.regime == "joint" else config.mode,
+               None if config.regime == "joint" else sources[0].head)
+    model.to(device)
+    if device.type == "cuda":
+        model.to(memory_format=torch.channels_last)
+    if config.compile:
+        model.backbone.compile()
+    _, precision, why = precision_of(config, device)
+    facts = {
+        "version": __version__, "regime": config.regime, "mode": config.mode,
+        "target": config.target, "seed": task.seed, "fold": task.fold, "window": config.window,
+        "scoring": config.scoring, "init": base_hash,
+        "manifests": {source.name: source.corpus.signature for source in sources},
+        "corpora": {source.name: {"head": source.head, "labels": list(source.labels)}
+                    for source in sources},
+    }
+    start_cell(task.cell, {**to_mapping(config), "seeds": [task.seed],
+                           "corpora": [source.name for source in sources]},
+               budget(model), environment(str(device), precision, why))
+    return fit(model, sources, config, task.seed, task.cell, facts)
+
+
+def score_cell(cell: Cell, emoset: str | Path, partition: str, device: str = "auto") -> None:
+    """Write a cell's predictions on one partition, by the function that training scores with.
+
+    Raises:
+        EmokitError: a corpus is missing or was built anew since.
+    """
+    from emokit.core.files import write_csv
+    from emokit.training import checkpoint
+    from emokit.training.predict import prediction_table, score
+
+    model, found = checkpoint.load(cell.folder / "best.safetensors")
+    model.to(device_of(device))
+    facts = found.facts
+    for corpus in open_emoset(emoset, list(facts["corpora"])):
+        if facts["manifests"][corpus.name] != corpus.signature:
+            raise EmokitError(
+                f"'{cell.folder}' was trained on another build of '{corpus.name}'. Train it again."
+            )
+        head = facts["corpora"][corpus.name]["head"]
+        pooled = list(found.labels[head]) if head == POOLED else None
+        fold = _fold_of(corpus, facts["fold"])
+        source = make_source(corpus, facts["target"], fold, pooled)
+        if len(source.rows[partition]):
+            write_csv(cell.predictions(corpus.name, partition), prediction_table(
+                source, partition, *score(model, source, partition, facts["window"],
+                                          facts["scoring"])))
+
+
+def _fold_of(corpus: BuiltCorpus, fold: int | None) -> int | None:
+    """Give the corpus's own fold of a run's fold: modulo its number of folds."""
+    from emokit.loading.source import count_folds
+
+    n_folds = count_folds(corpus)
+    return None if fold is None or not n_folds else fold % n_folds
+
+
+def parameter_table(config: TrainConfig, labels: Mapping[str, Sequence[str]], format: str) -> str:
+    """Give how many numbers a model stores: shared, per corpus, and against a single model.
+
+    Args:
+        config: as `effective` gives it.
+        labels: head to classes.
+        format: of `emokit.evaluation.tables.render`.
+    """
+    import torch
+
+    from emokit.evaluation.tables import Column, render
+    from emokit.models.budget import budget
+    from emokit.models.model import EmotionModel
+
+    with torch.device("meta"):
+        found = budget(EmotionModel(config.model_settings(), labels))
+    parts = ("backbone", "norms", "adapters", "pooling", "head")
+    private = {part: sum(entry.get(part, 0) for entry in found["corpora"].values())
+               for part in parts}
+    single = found["single"]["stored"]
+    rows = [{"what": "shared", **{part: found["parts"][part] - private[part] for part in parts}}]
+    rows[0]["stored"] = sum(rows[0][part] for part in parts)
+    rows[0]["ratio"] = rows[0]["stored"] / single
+    rows += [{"what": corpus, "classes": entry["classes"],
+              **{part: entry.get(part, 0) for part in parts}, "stored": entry["stored"],
+              "ratio": entry["share"]} for corpus, entry in found["corpora"].items()]
+    rows.append({"what": "whole model", **found["parts"], "stored": found["stored"],
+                 "ratio": found["ratio"]})
+    rows.append({"what": "one single-corpus model", "stored": single, "ratio": 1.0})
+    return render(rows, format, [
+        Column("what", "Weights and statistics"), Column("classes", "K", "count"),
+        *(Column(part, part.capitalize(), "count") for part in parts),
+        Column("stored", "Stored", "count"), Column("ratio", "Ratio", "number")])

@@ -1,0 +1,328 @@
+"""Training end to end: scores, resuming, isolation, what is written and what is read."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from emokit.core.errors import CheckpointError, ConfigError, EmokitError
+from emokit.core.files import read_csv
+from emokit.corpora.store import AudioStore, open_emoset
+from emokit.evaluation.metrics import uar
+from emokit.loading.source import make_source
+from emokit.training import checkpoint
+from emokit.training.predict import score
+from emokit.training.train import device_of, score_cell
+
+REGIMES = {
+    "joint": dict(adapters="residual"),
+    "joint norms": dict(),
+    "single": dict(regime="single"),
+    "pooled": dict(regime="pooled", target="arousal-valence"),
+    "dense private": dict(adapters="residual(rank=full)", head="dense", shared_pooling=False),
+    "statistics": dict(regime="single", pooling="statistics", corpora="emodb"),
+    "average": dict(regime="single", pooling="average", corpora="emodb", window=None),
+}
+
+
+@pytest.mark.parametrize("name", REGIMES)
+def test_train_uar_equals_evaluate_uar(fit, emoset, name):
+    group = fit(**REGIMES[name])
+    for cell in group.cells():
+        metrics = cell.metrics()
+        history = {record["epoch"]: record for record in cell.history()}
+        for corpus, figures in metrics["dev"].items():
+            path = cell.predictions(corpus, "dev")
+            first = path.read_bytes()
+            path.unlink()
+            score_cell(cell, emoset, "dev", "cpu")
+            assert path.read_bytes() == first
+            table = read_csv(path)
+            labels = [name[2:] for name in table if name.startswith("p_")]
+            again = uar(table["truth"], table["prediction"], labels=labels)
+            assert again == figures["uar"]
+            assert history[metrics["epoch"]]["corpora"][corpus]["dev_uar"] == figures["uar"]
+
+
+def test_best_checkpoint_has_best_dev_uar_and_history_is_after_the_epoch(fit):
+    cell, = fit(adapters="residual", epochs=4).cells()
+    best = max(cell.history(), key=lambda record: (record["dev_uar"], -record["dev_loss"]))
+    assert cell.metrics()["epoch"] == best["epoch"]
+    assert checkpoint.inspect(cell.folder / "best.safetensors").facts["epoch"] == best["epoch"]
+    assert checkpoint.inspect(cell.folder / "last.safetensors").facts["epoch"] == 4
+    mean = np.mean([figures["dev_uar"] for figures in best["corpora"].values()])
+    assert best["dev_uar"] == mean
+
+
+def strip(history):
+    return [{key: value for key, value in record.items()
+             if key not in ("seconds", "utterances_per_second")} for record in history]
+
+
+@pytest.mark.parametrize("flags", [
+    dict(adapters="residual", augment="specaugment+noise"),
+    dict(regime="single", corpora="emodb", schedule="plateau", patience=None, optimizer="sgd",
+         learning_rate=0.01),
+])
+def test_a_killed_run_resumes_to_identical_weights_and_history(configure, emoset, tmp_path, flags):
+    from emokit.training.loop import _Trainer
+    from emokit.training.train import train
+
+    more = ("backbone.dropout=0.2|0.2", "plateau_epochs=1", "plateau_rise=0.2")
+    config, explicit = configure(*more, epochs=4, **flags)
+    whole, _ = train(config, explicit, emoset, tmp_path / "whole")
+    epoch = _Trainer.epoch
+
+    def dies(self, bar):
+        if self.state.epoch == 2:
+            raise KeyboardInterrupt
+        epoch(self, bar)
+
+    _Trainer.epoch = dies
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(config, explicit, emoset, tmp_path / "broken")
+    finally:
+        _Trainer.epoch = epoch
+    broken, _ = train(config, explicit, emoset, tmp_path / "broken")
+    for one, other in zip(whole.cells(), broken.cells()):
+        assert one.name == other.name and other.is_complete
+        assert strip(one.history()) == strip(other.history())
+        for name in ("best.safetensors", "last.safetensors"):
+            assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
+        assert not (other.folder / "resume.pt").exists()
+
+
+def test_sigkill_anywhere_leaves_a_state_that_resumes(emoset, tmp_path, configure):
+    from emokit.training.train import train
+
+    config, explicit = configure(epochs=3, regime="single", corpora="emodb")
+    whole, _ = train(config, explicit, emoset, tmp_path / "whole")
+    sets = [word for text in ("backbone.width=4", "backbone.blocks=1", "backbone.stem_stride=2",
+                              "frontend.bands=16") for word in ("--set", text)]
+    command = [sys.executable, "-m", "emokit", "train", "--regime", "single", "--corpora", "emodb",
+               "--epochs", "3", "--batch-size", "8", "--device", "cpu", "--emoset", str(emoset),
+               "--runs", str(tmp_path / "broken"), *sets]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch 1/3" in line:
+            process.kill()
+            break
+    process.communicate()
+    assert process.returncode == -9
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one, = whole.cells()
+    other = tmp_path / "broken" / whole.name / one.name
+    assert (one.folder / "best.safetensors").read_bytes() == (
+        other / "best.safetensors").read_bytes()
+
+
+def test_train_opens_no_test_audio_and_second_epoch_only_the_store(fit, emoset, monkeypatch):
+    import soundfile
+
+    opened = []
+    read = AudioStore.read
+
+    def watched(self, index, *span):
+        opened.append((self.folder.name, index))
+        return read(self, index, *span)
+
+    monkeypatch.setattr(AudioStore, "read", watched)
+    monkeypatch.setattr(soundfile, "SoundFile", None)
+    fit(adapters="residual")
+    test = {(corpus.name, int(row)) for corpus in open_emoset(emoset)
+            for row in make_source(corpus).rows["test"]}
+    assert opened and test and not test & set(opened)
+
+
+def test_running_again_fits_nothing_and_other_settings_make_another_group(fit):
+    group = fit(adapters="residual")
+    cell, = group.cells()
+    before = (cell.folder / "best.safetensors").stat().st_mtime_ns
+    assert fit(adapters="residual").name == group.name
+    assert (cell.folder / "best.safetensors").stat().st_mtime_ns == before
+    assert fit(adapters="residual", seeds=[0, 1]).name == group.name
+    assert len(group.cells()) == 2
+    assert fit(adapters="residual(rank=C/8)").name != group.name
+    assert fit(adapters="residual", corpora="emodb").name != group.name
+
+
+def test_cells_by_fold_test_every_utterance_once(fit, emoset):
+    group = fit(regime="single", corpora="emodb", folds="all", epochs=1)
+    corpus, = open_emoset(emoset, ["emodb"])
+    tested = []
+    for cell in group.cells():
+        score_cell(cell, emoset, "test", "cpu")
+        table = read_csv(cell.predictions("emodb", "test"))
+        assert set(table["fold"]) == {str(cell.fold)}
+        tested += table["utterance"].tolist()
+        source = make_source(corpus, fold=cell.fold)
+        speakers = [set(corpus.manifest["speaker"].iloc[source.rows[name]])
+                    for name in ("train", "dev", "test")]
+        assert not speakers[0] & speakers[1] and not speakers[0] & speakers[2]
+        assert not speakers[1] & speakers[2]
+    assert sorted(tested) == sorted(corpus.manifest["utterance"])
+
+
+@pytest.mark.parametrize("mode, adapters", [
+    ("finetune", None), ("head", None), ("adapters", "residual"), ("adapters", None)])
+def test_every_mode_starts_from_a_joint_base(fit, mode, adapters):
+    base = fit(adapters="residual")
+    flags = {"adapters": adapters} if adapters else {}
+    group = fit(regime="single", mode=mode, init=base.name, **flags)
+    start, _ = checkpoint.load(base.folder / "joint-s0" / "best.safetensors")
+    for cell in group.cells():
+        model, found = checkpoint.load(cell.folder / "best.safetensors")
+        assert found.facts["mode"] == mode and list(found.labels) == [cell.who]
+        same = all(torch.equal(tensor, start.state_dict()[name])
+                   for name, tensor in model.backbone.state_dict(prefix="backbone.").items()
+                   if "norm" not in name)
+        assert same == (mode != "finetune")
+
+
+def test_a_new_corpus_gets_adapters_on_a_base_without_any(fit):
+    base = fit(regime="single", corpora="emodb")
+    group = fit(regime="single", mode="adapters", adapters="residual", corpora="ravdess",
+                init=f"{base.name}/emodb-s0")
+    model, _ = checkpoint.load(group.folder / "ravdess-s0" / "best.safetensors")
+    start, _ = checkpoint.load(base.folder / "emodb-s0" / "best.safetensors")
+    for name, tensor in start.backbone.state_dict().items():
+        if "norm" not in name:
+            assert torch.equal(tensor, model.backbone.state_dict()[name])
+
+
+def test_a_base_that_saw_our_test_is_refused(fit):
+    base = fit(regime="single", corpora="emodb", folds="0")
+    with pytest.raises(CheckpointError, match="was trained on .* utterances of .* of 'emodb'"):
+        fit(regime="single", corpora="emodb", folds="1", mode="finetune",
+            init=f"{base.name}/emodb-f0-s0")
+
+
+@pytest.mark.parametrize("flags, message", [
+    (dict(mode="head"), "needs --init"),
+    (dict(seeds=[0, 0]), "name each seed once"),
+    (dict(corpora=["emodb", "emodb"]), "names a corpus twice"),
+    (dict(regime="pooled"), "needs one label list"),
+    (dict(regime="pooled", target="arousal", adapters="residual"), "nothing private"),
+    (dict(backbone="resnt"), "Unknown backbone 'resnt'. Did you mean 'resnet'"),
+    (dict(adapters="residul"), "Unknown adapter 'residul'. Did you mean 'residual'"),
+    (dict(adapters="residual(rnk=3)"), "unknown setting 'rnk'"),
+    (dict(preset="huge"), "Unknown preset 'huge'"),
+    (dict(corpora="emdb"), "Corpus 'emdb' is not built"),
+    (dict(loss="ordinal"), "needs ordinal_order"),
+    (dict(folds="9"), "folds"),
+    (dict(folds="two"), "Choices: none, all, auto"),
+    (dict(device="cuda:7"), "not usable here"),
+    (dict(init="nothing"), "There is no group 'nothing'"),
+    (dict(augment="nois"), "Unknown augmentation 'nois'. Did you mean 'noise'"),
+])
+def test_what_cannot_be_is_refused_in_words(fit, flags, message):
+    with pytest.raises(EmokitError, match=message):
+        fit(**flags)
+
+
+def test_config_files_are_checked_with_their_line(tmp_path):
+    from emokit.training.settings import resolve
+
+    path = tmp_path / "mine.yaml"
+    path.write_text("epochs: 3\nlearning_rte: 0.1\n")
+    with pytest.raises(ConfigError, match="mine.yaml:2: unknown setting 'learning_rte'. Did you "
+                                          "mean 'learning_rate'"):
+        resolve({}, [], path)
+    path.write_text("epochs: 3\nlearning_rate: fast\n")
+    with pytest.raises(ConfigError, match="mine.yaml:2: 'learning_rate' is 'fast'"):
+        resolve({}, [], path)
+
+
+def test_later_sources_of_settings_win(tmp_path):
+    from emokit.training.settings import resolve
+
+    path = tmp_path / "mine.yaml"
+    path.write_text("epochs: 3\nbatch_size: 5\nadapters: residual(rank=C/8)\n"
+                    "backbone: {width: 8}\n")
+    config, explicit = resolve({"epochs": 7}, ["batch_size=6", "adapters.residual.start=he",
+                                               "epochs=9"], path)
+    assert (config.epochs, config.batch_size) == (7, 6)
+    assert config.adapters == [{"name": "residual", "rank": "C/8", "start": "he"}]
+    assert config.backbone == {"name": "resnet", "width": 8, "stem_stride": 2}
+    assert config.optimizer == "adamw" and "optimizer" not in explicit
+
+
+def test_a_rebuilt_corpus_is_noticed(configure, tmp_path):
+    from emokit.corpora.build import BuildOptions
+    from emokit.testing import tiny_emoset
+    from emokit.training.train import train
+
+    config, explicit = configure(regime="single", corpora="emodb", epochs=1)
+    emoset = tiny_emoset(tmp_path, ("emodb",), n_speakers=5)
+    train(config, explicit, emoset, tmp_path / "runs")
+    tiny_emoset(tmp_path, ("emodb",), BuildOptions(jobs=1), n_speakers=5, seed=99)
+    with pytest.raises(EmokitError, match="trained on another build of 'emodb'"):
+        train(config, explicit, emoset, tmp_path / "runs")
+
+
+def test_scores_do_not_depend_on_who_else_is_scored(fit, emoset):
+    import dataclasses
+
+    cell, = fit(adapters="residual").cells()
+    model, _ = checkpoint.load(cell.folder / "best.safetensors")
+    source = make_source(open_emoset(emoset, ["ravdess"])[0])
+    together, _ = score(model, source, "dev", 3.0)
+    for index, row in enumerate(source.rows["dev"][:4]):
+        alone = dataclasses.replace(source, rows={"dev": np.array([row])})
+        np.testing.assert_allclose(score(model, alone, "dev", 3.0)[0][0], together[index],
+                                   atol=1e-6)
+
+
+def test_one_corpus_can_be_saved_and_loaded_alone(fit, tmp_path):
+    cell, = fit(adapters="residual").cells()
+    model, found = checkpoint.load(cell.folder / "best.safetensors")
+    path = checkpoint.save_corpus(tmp_path / "emodb.safetensors", model, "emodb", found.facts)
+    before = model.corpus_state("emodb")
+    model.remove_corpus("emodb")
+    assert checkpoint.load_corpus(path, model) == "emodb"
+    assert all(torch.equal(before[name], tensor)
+               for name, tensor in model.corpus_state("emodb").items())
+    with torch.no_grad():
+        next(model.backbone.parameters()).add_(1)
+    with pytest.raises(CheckpointError, match="another backbone"):
+        checkpoint.load_corpus(path, model)
+
+
+def test_broken_checkpoints_are_refused_in_words(fit, tmp_path):
+    cell, = fit(regime="single", corpora="emodb").cells()
+    data = (cell.folder / "best.safetensors").read_bytes()
+    broken = tmp_path / "broken.safetensors"
+    for content, message in [(data[:len(data) // 2], "truncated"), (data[:5], "truncated"),
+                             (b"PK\x03\x04" + data[:500], "truncated or no safetensors"),
+                             (b"", "truncated")]:
+        broken.write_bytes(content)
+        with pytest.raises(CheckpointError, match=message):
+            checkpoint.load(broken)
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(2)}, broken)
+    with pytest.raises(CheckpointError, match="not written by emokit"):
+        checkpoint.load(broken)
+    save_file({"x": torch.zeros(2)}, broken, {"emokit": json.dumps({"schema": 99})})
+    with pytest.raises(CheckpointError, match="schema 99"):
+        checkpoint.load(broken)
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        checkpoint.load(tmp_path / "none.safetensors")
+
+
+def test_a_checkpoint_weighs_what_its_weights_weigh(fit):
+    cell, = fit(adapters="residual").cells()
+    stored = json.loads((cell.folder / "parameters.json").read_text())["stored"]
+    # a float32 number each, plus metadata and normalisation
+    assert (cell.folder / "best.safetensors").stat().st_size < 4 * stored + 60_000
+
+
+def test_device_names_are_checked():
+    assert device_of("cpu").type == "cpu"
+    with pytest.raises(ConfigError, match="--device potato is not usable here"):
+        device_of("potato")
