@@ -1,5 +1,6 @@
 # Two commands on a fresh machine: `make demo` and `make test`.
 VENV ?= .venv
+PYTEST_FLAGS ?=
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -33,7 +34,7 @@ test-slow: $(STAMP)
 
 test-real: $(STAMP)
 	@test -n "$$EMOKIT_CORPORA" || { echo "Set EMOKIT_CORPORA to the folder of your corpora."; exit 2; }
-	$(BIN)/python -m pytest -m real tests
+	$(BIN)/python -m pytest -m real $(PYTEST_FLAGS) tests
 
 # The whole path on four synthetic corpora, or on the real ones below $EMOKIT_CORPORA.
 demo: $(STAMP)

@@ -40,7 +40,7 @@ class TrainConfig(ModelSettings):
                                 "utterance if none.", above=0.0)
     scoring: str = knob("multi", "Which crops of a long utterance are scored and averaged.",
                         choices=SCORINGS)
-    augment: list = knob([], "Augmentations, e.g. noise(probability=0.5)+specaugment.")
+    augment: list[dict] = knob([], "Augmentations, e.g. noise(probability=0.5)+specaugment.")
     sampler: str = knob("temperature", "Which corpus gives the next batch.", choices=SAMPLERS)
     temperature: float = knob(0.5, "Exponent on corpus sizes for sampler temperature: 0 uniform, "
                               "1 proportional.", minimum=0.0, maximum=1.0)

@@ -59,12 +59,11 @@ def _ordinal(logits, classes, config, ranks):
 _LOSSES = {"crossentropy": _cross_entropy, "focal": _focal, "ordinal": _ordinal}
 
 
-def class_weights(source: Source, n_sources: int = 1) -> np.ndarray:
+def class_weights(source: Source) -> np.ndarray:
     """Weigh classes inversely to their train counts.
 
-    w_k = N / (K N_k) within a corpus. In a pooled run w_{c,k} is proportional to
-    1 / (n K_c N_{c,k}) over the K_c classes that corpus c has, so that every corpus and every
-    class of it weighs the same; scaled to mean 1 over the corpus's utterances times its share.
+    w_k = N / (K N_k) over the K classes that train of the corpus has, so that the mean over its
+    utterances is 1. How much a corpus weighs is up to the sampler, in pooled runs too.
 
     Returns:
         [K] float32 over the classes of the head; 0 for a class without train utterances.

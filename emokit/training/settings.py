@@ -92,6 +92,9 @@ def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path
     settings = {**settings, **{key: value for key, value in named.items()
                                if key not in (*_SPECS, *_PARTS)}}
     explicit = {**explicit, **set_keys, **named}
+    if settings.get("schedule") == "plateau" and "patience" not in explicit:
+        # the patience of a recipe for another schedule; who names both is told that it cannot be
+        settings["patience"] = None
 
     def where(key: str) -> str:
         return f"{file}:{lines[(key,)]}" if (key,) in lines and key not in named else ""

@@ -15,7 +15,7 @@ from emokit.core.files import file_digest
 from emokit.core.seeding import derive, seed_everything
 from emokit.corpora.store import RATE
 from emokit.loading.dataset import collate
-from emokit.loading.source import POOLED, Source, make_source
+from emokit.loading.source import POOLED, Source, fold_of, make_source
 from emokit.models.model import EmotionModel
 from emokit.models.settings import ModelSettings, complete
 from emokit.models.starting import start_from
@@ -134,7 +134,7 @@ def _refuse_leaks(found, sources: Sequence[Source]) -> None:
                 f"The base '{found.path}' saw another build of '{source.name}', so nobody can "
                 "tell whether it saw this dev or test. Train the base again."
             )
-        theirs = make_source(source.corpus, "emotion", found.facts["fold"])
+        theirs = make_source(source.corpus, "emotion", fold_of(source.corpus, found.facts["fold"]))
         trained = set(theirs.rows["train"].tolist())
         for partition in ("dev", "test"):
             both = sorted(trained & set(source.rows[partition].tolist()))

@@ -13,7 +13,7 @@ from emokit.core.config import to_mapping
 from emokit.core.errors import ConfigError, EmokitError
 from emokit.core.files import write_json, write_yaml
 from emokit.corpora.store import BuiltCorpus, open_emoset
-from emokit.loading.source import POOLED, Source, folds_of, make_source
+from emokit.loading.source import POOLED, Source, fold_of, folds_of, make_source
 from emokit.models.settings import complete
 from emokit.training.config import TrainConfig, group_signature
 from emokit.training.run import FAILED, Cell, Group, cell_name, environment, start_cell
@@ -150,7 +150,7 @@ def sources_of(config: TrainConfig, corpora: Sequence[BuiltCorpus], fold: int | 
         pooled = list(view_classes(config.target))
     sources = []
     for corpus in corpora:
-        source = make_source(corpus, config.target, _fold_of(corpus, fold), pooled)
+        source = make_source(corpus, config.target, fold_of(corpus, fold), pooled)
         for label, n in source.dropped.items():
             log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and is left "
                         "out", corpus.name, label, n, config.target)
@@ -236,20 +236,12 @@ def score_cell(cell: Cell, emoset: str | Path, partition: str, device: str = "au
             )
         head = facts["corpora"][corpus.name]["head"]
         pooled = list(found.labels[head]) if head == POOLED else None
-        fold = _fold_of(corpus, facts["fold"])
+        fold = fold_of(corpus, facts["fold"])
         source = make_source(corpus, facts["target"], fold, pooled)
         if len(source.rows[partition]):
             write_csv(cell.predictions(corpus.name, partition), prediction_table(
                 source, partition, *score(model, source, partition, facts["window"],
                                           facts["scoring"])))
-
-
-def _fold_of(corpus: BuiltCorpus, fold: int | None) -> int | None:
-    """Give the corpus's own fold of a run's fold: modulo its number of folds."""
-    from emokit.loading.source import count_folds
-
-    n_folds = count_folds(corpus)
-    return None if fold is None or not n_folds else fold % n_folds
 
 
 def parameter_table(config: TrainConfig, labels: Mapping[str, Sequence[str]], format: str) -> str:

@@ -1,0 +1,84 @@
+"""Settings from recipe, file, --set and flags; what contradicts itself is refused."""
+
+import pytest
+
+from emokit.core.errors import ConfigError
+from emokit.models.settings import complete
+from emokit.training.settings import list_fields, recipe_names, resolve, table
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_makes_a_model(name):
+    from emokit.models.model import EmotionModel
+
+    config, explicit = resolve({"preset": name})
+    assert config.preset == name and explicit == {"preset": name}
+    full = complete(config.model_settings())
+    assert EmotionModel(full, {"a": ("x", "y")}).labels == {"a": ("x", "y")}
+
+
+def test_a_file_of_ones_own_serves_as_preset(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("epochs: 3\nbackbone: {name: resnet, width: 8}\n")
+    config, explicit = resolve({"preset": str(path)})
+    assert config.epochs == 3 and config.backbone["width"] == 8 and set(explicit) == {"preset"}
+
+
+@pytest.mark.parametrize("flags, sets, mode", [
+    ({}, [], "scratch"), ({"init": "x"}, [], "finetune"),
+    ({"init": "x", "adapters": "residual", "regime": "single"}, [], "adapters"),
+    ({"init": "x", "regime": "single"}, ["mode=head"], "head")])
+def test_mode_follows_from_what_is_named(flags, sets, mode):
+    assert resolve(flags, sets)[0].mode == mode
+
+
+@pytest.mark.parametrize("sets, message", [
+    (["epochs=0"], "'epochs' is 0; it must be at least 1"),
+    (["epochs=many"], "'epochs' is 'many'; expected a whole number"),
+    (["learning_rate=0"], "'learning_rate' is 0.0; it must be more than 0"),
+    (["sampler=robin"], "'sampler' is 'robin'. Did you mean 'round_robin'"),
+    (["epoch=3"], "unknown setting 'epoch'. Did you mean 'epochs'"),
+    (["adapters.lora.rank=8"], "'adapters' has no 'lora'"),
+    (["seeds"], "not of the form path.to.key=value"),
+    (["seeds=-1"], "whole numbers from 0"),
+    (["seeds=1|1"], "name each seed once"),
+    (["patience=3", "schedule=plateau"], "'plateau' ends by itself; leave out patience"),
+    (["mode=scratch", "init=x"], "leave out --init"),
+    (["mode=head", "init=x"], "Use --regime single"),
+    (["preset=hug"], "Unknown preset 'hug'. "),
+    (["backbone.width=0"], "'width' is 0; it must be at least 1"),
+])
+def test_what_cannot_be_is_refused_with_its_name(sets, message):
+    with pytest.raises(ConfigError, match=message):
+        config, _ = resolve({}, sets)
+        complete(config.model_settings())
+
+
+def test_plateau_needs_no_word_about_the_patience_of_a_recipe():
+    config, _ = resolve({"schedule": "plateau"})
+    assert config.schedule == "plateau" and config.patience is None
+    assert resolve({}, ["schedule=plateau"])[0].patience is None
+
+
+def test_unknown_keys_of_parts_in_files_are_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("epochs: 3\nbackbone:\n  name: resnet\n  widht: 8\n")
+    with pytest.raises(ConfigError, match="unknown setting 'widht'. Did you mean 'width'"):
+        config, _ = resolve({}, [], path)
+        complete(config.model_settings())
+    path.write_text("- epochs\n")
+    with pytest.raises(ConfigError, match="holds no settings"):
+        resolve({}, [], path)
+    with pytest.raises(ConfigError, match="no.yaml"):
+        resolve({}, [], tmp_path / "no.yaml")
+
+
+def test_settings_are_shown_as_they_are_typed():
+    config, _ = resolve({"adapters": "residual(rank=C/8)"}, ["window=none"])
+    shown = dict(table(config))
+    assert shown["adapters"] == "residual(rank=C/8)" and shown["window"] == "none"
+    assert shown["seeds"] == "[0]"
+
+
+def test_lists_are_known_to_the_command_line():
+    assert list_fields() >= {"corpora", "seeds", "augment", "adapters", "ordinal_order"}
