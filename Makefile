@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SOURCES := emokit tests benchmarks setup.py
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: all install lint test test-slow test-real demo bench docs clean
+.PHONY: all install lint test test-slow demo bench docs clean
 
 all: lint test
 
@@ -26,15 +26,12 @@ $(STAMP): setup.cfg constraints.txt
 lint: $(STAMP)
 	$(BIN)/python -m flake8 $(SOURCES)
 
+# Tests on real recordings run where $EMOKIT_CORPORA is set, and are skipped otherwise.
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -m "not slow and not gpu" --doctest-modules emokit tests
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(PYTEST_FLAGS) --doctest-modules emokit tests
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m "slow and not gpu" tests
-
-test-real: $(STAMP)
-	@test -n "$$EMOKIT_CORPORA" || { echo "Set EMOKIT_CORPORA to the folder of your corpora."; exit 2; }
-	$(BIN)/python -m pytest -m real $(PYTEST_FLAGS) tests
+	$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_FLAGS) tests
 
 # The whole path on four synthetic corpora, or on the real ones below $EMOKIT_CORPORA.
 demo: $(STAMP)

@@ -9,21 +9,39 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
+REAL = {"passed": 0, "skipped": []}
+
+
 def pytest_addoption(parser):
     """Add --real-required."""
     parser.addoption("--real-required", action="store_true",
-                     help="fail if a test on real recordings is skipped, or none is there")
+                     help="fail if a test on real recordings is skipped, or none ran")
+
+
+def pytest_runtest_logreport(report):
+    """Count the tests on real recordings."""
+    if "real" in report.keywords:
+        if report.skipped:
+            REAL["skipped"].append(report.nodeid)
+        elif report.when == "call" and report.passed:
+            REAL["passed"] += 1
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
     """Fail where real recordings are there and their tests did not run."""
-    if not session.config.getoption("--real-required"):
-        return
-    counts = session.config.pluginmanager.get_plugin("terminalreporter").stats
-    if counts.get("skipped") or not counts.get("passed"):
-        print("\n--real-required: tests on real recordings were skipped, or none ran")
+    if session.config.getoption("--real-required") and (REAL["skipped"] or not REAL["passed"]):
+        print(f"\n--real-required: {REAL['passed']} tests on real recordings ran, "
+              f"{len(REAL['skipped'])} were skipped: {REAL['skipped'][:3]}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def no_corpora_of_this_machine(request, monkeypatch):
+    """Hide what the machine has, except from tests that ask for real recordings."""
+    if "real" not in request.keywords:
+        for name in ("EMOKIT_CORPORA", "EMOKIT_EMOSET", "EMOKIT_RUNS"):
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -109,3 +127,43 @@ def joint(trained):
 def single(trained):
     """A group of single-corpus models, one cell a corpus."""
     return trained(regime="single")
+
+
+# commands called as people call them
+
+@pytest.fixture
+def cli(monkeypatch):
+    """Invoke `emokit WORDS…` in this process and give click's result; bugs keep their traceback."""
+    from click.testing import CliRunner
+
+    from emokit.cli import group
+
+    for name in ("EMOKIT_CORPORA", "EMOKIT_EMOSET", "EMOKIT_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*words, stdin=None):
+        result = CliRunner().invoke(group, [str(word) for word in words], input=stdin)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call
+
+
+@pytest.fixture
+def refused(cli):
+    """Invoke, and give the one line of stderr that says why not; stdout must be empty."""
+    def call(*words, code=1, stdin=None):
+        result = cli(*words, stdin=stdin)
+        assert result.exit_code == code, result.output
+        assert result.stdout == ""
+        lines = result.stderr.strip().splitlines()
+        if code == 2:
+            assert lines[0].startswith("Usage: ")
+            lines = [" ".join(lines[lines.index(next(filter(
+                lambda line: line.startswith("Error: "), lines))):])]
+        lines = [line for line in lines if line.startswith("Error: ")]
+        assert len(lines) == 1, result.stderr
+        return lines[0]
+
+    return call

@@ -95,14 +95,20 @@ def _fit_one(features, classes, n_classes, classifier, penalty) -> LinearModel:
         # large C on separable data never converges; such a model must win on dev to be kept
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit((features - mean) / scale, classes)
-    weight, bias = _all_classes(model.coef_, model.intercept_, model.classes_, n_classes)
+    weight, bias = _all_classes(model.coef_, model.intercept_, model.classes_, n_classes,
+                                0.5 if classifier == "logistic" else 1.0)
     return LinearModel(mean, scale, weight, bias, penalty)
 
 
-def _all_classes(coefficients, intercepts, present: Sequence[int], n_classes: int):
+def _all_classes(coefficients, intercepts, present: Sequence[int], n_classes: int,
+                 two: float = 1.0):
+    """Give weight and bias of every class; of two classes one row z becomes -two z and two z.
+
+    With two = 1/2 the softmax is the sigmoid of z, which a logistic regression has fitted.
+    """
     if len(present) == 2 and len(coefficients) == 1:
-        coefficients = np.concatenate([-coefficients, coefficients])
-        intercepts = np.concatenate([-intercepts, intercepts])
+        coefficients = two * np.concatenate([-coefficients, coefficients])
+        intercepts = two * np.concatenate([-intercepts, intercepts])
     weight = np.zeros((n_classes, coefficients.shape[1]))
     bias = np.full(n_classes, -np.inf)
     weight[present], bias[present] = coefficients, intercepts

@@ -38,13 +38,15 @@ def run_baseline(config: BaselineConfig, emoset: str | Path, runs: str | Path
     """
     settings = to_mapping(config)
     kept = {key: value for key, value in settings.items() if key not in ("corpora", "folds")}
-    group = Group(Path(runs) / f"baseline-{config.name}-{signature(kept)}")
-    if not (group.folder / "group.yaml").is_file():
-        write_yaml(group.folder / "group.yaml", {"regime": "baseline", **kept})
+    corpora = open_emoset(emoset, config.corpora)
+    folds = {corpus.name: folds_of([corpus], config.folds) for corpus in corpora}
+    folded = any(several != [None] for several in folds.values())
+    name = f"baseline-{config.name}{'-folds' if folded else ''}"
+    group = Group(Path(runs) / f"{name}-{signature([kept, folded])}")
     cells = []
-    for corpus in open_emoset(emoset, config.corpora):
+    for corpus in corpora:
         features: dict[int, np.ndarray] = {}
-        for fold in folds_of([corpus], config.folds):
+        for fold in folds[corpus.name]:
             cell = group.cell(cell_name(corpus.name, fold, 0))
             cells.append(cell)
             if not _is_current(cell, corpus):
@@ -64,8 +66,13 @@ def _fit_cell(cell: Cell, source: Source, config: BaselineConfig, cache: dict) -
     truth = {name: source.classes[rows] for name, rows in source.rows.items()}
     model = linear.fit(parts["train"], truth["train"], parts["dev"], truth["dev"],
                        len(source.labels), config.classifier, config.refit_on)
+    settings = {**to_mapping(config), "corpora": [source.name], "regime": "baseline"}
+    group = cell.folder.parent / "group.yaml"
+    if not group.is_file():
+        write_yaml(group, {key: value for key, value in settings.items()
+                           if key not in ("corpora", "folds")})
     (cell.folder / METRICS).unlink(missing_ok=True)
-    start_cell(cell, {**to_mapping(config), "corpora": [source.name], "regime": "baseline"},
+    start_cell(cell, settings,
                {"stored": int(model.weight.size + model.bias.size + 2 * model.mean.size)},
                environment("cpu", "float64", "linear model"))
     _save(cell, model, source, config)

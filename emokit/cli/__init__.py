@@ -12,7 +12,7 @@ from emokit import __version__
 from emokit.core.errors import EmokitError
 
 COMMANDS = {
-    "corpora": ("emokit.cli.corpora:corpora", "List, explain and check corpora."),
+    "corpora": ("emokit.cli.corpora:corpora", "List and explain corpora; write corpora.yaml."),
     "build-corpus": ("emokit.cli.build_corpus:build_corpus",
                      "Raw folders to one checked, memory-mapped corpus."),
     "train": ("emokit.cli.train:train", "Fit joint or single-corpus models."),
@@ -47,7 +47,7 @@ class _Lazy(click.Group):
         if name not in COMMANDS and not name.startswith("-"):
             from emokit.core.errors import choices
 
-            raise click.UsageError(f"No such command '{name}'. {choices(name, COMMANDS)}")
+            raise click.UsageError(f"No such command '{name}'. {choices(name, COMMANDS)}", context)
         return super().resolve_command(context, args)
 
     def invoke(self, context):

@@ -42,11 +42,18 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, dry_run, **
     """
     from emokit.core.config import from_mapping
     from emokit.corpora.build import build_corpora
+    from emokit.corpora.parsers import PARSERS
     from emokit.corpora.spec import survey
 
     if scale is not None and not synthetic:
         raise click.UsageError("--scale goes with --synthetic.")
     settings = from_mapping(BuildOptions, options.given(flags))
+    if synthetic and dry_run:
+        # the table refuses a name it does not know
+        parsers = {name: PARSERS[name] for name in names or PARSERS}
+        for name in parsers:
+            click.echo(f"{name}: stand-ins in {os.path.join(raw, name)}")
+        return
     jobs = settings.jobs or len(os.sched_getaffinity(0))
     with options.Bar("utt") as bar:
         if synthetic:
@@ -63,8 +70,9 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, dry_run, **
         results = build_corpora(specs, emoset, settings, bar)
     for result in results:
         click.echo(result.words)
-    click.echo(f"{os.path.join(emoset, 'report.html')}\nNext: emokit train --adapters residual",
-               err=True)
+    if settings.report:
+        click.echo(os.path.join(emoset, "report.html"), err=True)
+    click.echo("Next: emokit train --adapters residual", err=True)
 
 
 def _write_stand_ins(raw, names, scale, seed, jobs, bar) -> None:

@@ -26,14 +26,24 @@ def list_(found, format_):
 
     root = os.environ.get("EMOKIT_CORPORA")
     table = rows(discover(root) if root else [])
+    further = []
     if found:
         table = [row for row in table if row["state"] == "found"]
+        further = [Column("files", "Files"), Column("folder", "Folder")]
     click.echo(render(table, format_, [
         Column("name", "Name"), Column("language", "Language"),
         Column("speakers", "Speakers"), Column("utterances", "Utterances"),
-        Column("access", "Access"), Column("reader", "Reader"), Column("state", "Here")]))
+        Column("access", "Access"), Column("reader", "Reader"), Column("state", "Here"), *further]))
     if not root:
         click.echo("EMOKIT_CORPORA is not set: export EMOKIT_CORPORA=/your/corpora", err=True)
+    elif not os.path.isdir(root):
+        click.echo(f"EMOKIT_CORPORA: there is no folder '{root}'.", err=True)
+    elif found and not table:
+        click.echo(f"No folder below '{root}' looks like a corpus that emokit has a parser for.",
+                   err=True)
+    if format_ == "table" and not found:
+        click.echo("Reader 'list': no parser, describe your copy in corpora.yaml (emokit corpora "
+                   "init). More on one: emokit corpora show NAME", err=True)
 
 
 @corpora.command(epilog="Example:  emokit corpora show emodb")
@@ -44,8 +54,12 @@ def show(name, format_):
     from emokit.core.config import to_mapping
     from emokit.core.files import to_json
     from emokit.corpora.catalogue import entry
+    from emokit.corpora.discovery import discover
 
     facts = to_mapping(entry(name))
+    root = os.environ.get("EMOKIT_CORPORA")
+    here = [item for item in (discover(root) if root else []) if item.name == name]
+    facts["here"] = [f"{item.folder} ({item.n_audio} audio files)" for item in here]
     if format_ == "json":
         click.echo(to_json(facts))
         return
@@ -53,6 +67,11 @@ def show(name, format_):
         if value not in ("", None, []):
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
             click.echo(f"{key:12} {text}")
+    click.echo(f"Next: emokit build-corpus {name}" if here else
+               f"Not found here. Unpack it below $EMOKIT_CORPORA, then: emokit build-corpus {name}"
+               if facts["parser"] else
+               "emokit has no parser for it: describe your copy in corpora.yaml (emokit corpora "
+               "init)", err=True)
 
 
 @corpora.command(epilog="Example:  emokit corpora init && $EDITOR corpora.yaml")

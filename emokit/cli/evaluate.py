@@ -37,6 +37,8 @@ def evaluate(systems, against, mcnemar, format_, **settings):
     interval that respects speakers. The mark of a comparison rests on a test over speakers (and
     seeds, from three on), corrected over corpora; McNemar's test stands beside it.
     """
+    if settings["labels"] and not any(name.endswith(".csv") for name in (*systems, against or "")):
+        raise click.UsageError("--labels is for CSV tables; groups carry their own classes.")
     from emokit.evaluation.comparison import overall_text
     from emokit.experiments.evaluate import evaluate as run
 

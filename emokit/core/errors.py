@@ -37,7 +37,8 @@ def culprits(items: Iterable[object], shown: int = 3) -> str:
         >>> culprits(["a.wav", "b.wav", "c.wav", "d.wav"])
         'a.wav, b.wav, c.wav and 1 more'
     """
-    names = [str(item) for item in items]
+    # a message stays one line whatever files are called
+    names = [str(item).replace("\n", "\\n") for item in items]
     rest = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
 
@@ -49,7 +50,7 @@ def choices(name: str, known: Iterable[str]) -> str:
         >>> choices("resnt", ["resnet", "wav2vec2"])
         "Did you mean 'resnet'? Choices: resnet, wav2vec2."
     """
-    known = [str(word) for word in known]
+    known = [str(word) for word in known if word != ""]
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""
     return f"{hint}Choices: {', '.join(known) or 'none'}."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from emokit.core import processes
 from emokit.core.files import disk_errors
 
 DECODER = 1
@@ -88,7 +90,7 @@ def plan_blocks(items: Sequence[Item]) -> list[Block]:
     return blocks
 
 
-def decode_block(root: str | os.PathLike, block: Block, folder: Path) -> list[Stored]:
+def decode_block(root: str | os.PathLike, folder: Path, block: Block) -> list[Stored]:
     """Decode one block into `folder`, one file in memory at a time; the record is written last.
 
     A file that cannot be read becomes a `Stored` with its problem; it stops nothing here.
@@ -153,13 +155,8 @@ def decode_all(
             missing.append(block)
         else:
             yield block, stored
-    if jobs > 1 and len(missing) > 1:
-        from emokit.corpora.workers import decode_parallel
-
-        yield from decode_parallel(root, missing, folder, min(jobs, len(missing)))
-    else:
-        for block in missing:
-            yield block, decode_block(root, block, folder)
+    decode = functools.partial(decode_block, os.fspath(root), folder)
+    yield from processes.run(decode, missing, jobs, "decoding process")
 
 
 def join(folder: Path, blocks: Sequence[Block], stored: Sequence[Sequence[Stored]],

@@ -16,6 +16,13 @@ from emokit.corpora.spec import CorpusSpec
 BUILD_VERSION = 1
 """Raise when built files would change, so that every corpus is built again."""
 
+_DECIDE = tuple(
+    ["audio/read.py"] + [f"corpora/{name}" for name in (
+        "balance.py", "blocks.py", "card.py", "checks.py", "facts/emotion_words.csv", "labels.py",
+        "manifest.py", "parsers/csv_list.py", "parsers/names.py", "parsers/tables.py",
+        "parsing.py", "partitions.py", "plan.py", "spec.py", "utterance.py")])
+"""Code and data of emokit, beside the parser, that decide what is built."""
+
 Progress = Callable[[str, int, int], None]
 """Called with the corpus, utterances done and utterances in all."""
 
@@ -62,14 +69,19 @@ class BuildResult:
     @property
     def words(self) -> str:
         """Say it in one line."""
-        counts, partitions = self.build["counts"], self.build["partitions"]
+        from emokit.corpora.card import divided, length
+
+        counts = self.build["counts"]
         text = (f"{self.name}: {self.state}, {counts['utterances']:,} utterances, "
-                f"{counts['seconds'] / 3600:.2f} h, {counts['speakers']} speakers, "
-                f"{len(self.build['classes'])} classes, {partitions['kind']}")
+                f"{length(counts['seconds'])}, speakers {counts['speakers']}, "
+                f"classes {len(self.build['classes'])}, "
+                f"partitions {divided(self.build['partitions'])}")
         if counts["rejected"]:
             text += f", {counts['rejected']} rejected"
-        if self.build["waivers"]:
-            text += ", waived: " + "; ".join(row["check"] for row in self.build["waivers"])
+        for word, rows in (("waived", self.build["waivers"]), ("warning", self.build["warnings"])):
+            if rows:
+                text += f", {word}: " + "; ".join(
+                    f"{row['check']} ({row['count']})" for row in rows)
         return text
 
 
@@ -98,7 +110,7 @@ def build_corpora(
         EmokitError: in words; corpora without fault are built nevertheless, unless what is wrong
             could be told before decoding.
     """
-    from emokit.corpora.index import write_index
+    from emokit.corpora.index import INDEX, write_index
 
     specs, out = list(specs), Path(out)
     names = [spec.name for spec in specs]
@@ -126,7 +138,7 @@ def build_corpora(
                 results[name] = BuildResult(name, out / name, "built", build)
             except EmokitError as error:
                 errors.append(error)
-        with _lock(out, "index", wait=True):
+        with _lock(out, INDEX, wait=True):
             try:
                 write_index(out, options.waived(), options.report)
             except EmokitError as error:
@@ -144,13 +156,13 @@ def remove_corpus(out: str | os.PathLike, name: str) -> None:
     Raises:
         CorpusError: it is not built there.
     """
-    from emokit.corpora.index import write_index
+    from emokit.corpora.index import INDEX, write_index
     from emokit.corpora.store import BUILD, built_names
 
     built = built_names(out)
     if name not in built:
         raise CorpusError(f"Corpus '{name}' is not built in '{out}'. {choices(name, built)}")
-    with _lock(Path(out), name), _lock(Path(out), "index", wait=True):
+    with _lock(Path(out), name), _lock(Path(out), INDEX, wait=True):
         # the marker of completeness goes first, so no reader sees half of it
         (Path(out) / name / BUILD).unlink()
         remove_tree(Path(out) / name)
@@ -159,6 +171,7 @@ def remove_corpus(out: str | os.PathLike, name: str) -> None:
 
 def _inputs(spec: CorpusSpec, out: Path, options: BuildOptions) -> str:
     """Sign what a build depends on; waivers do not belong to it, they allow and change nothing."""
+    from emokit.corpora.card import catalogue_facts
     from emokit.corpora.inputs import inputs_signature
     from emokit.corpora.parsers import FORMATS, PARSERS
 
@@ -166,12 +179,12 @@ def _inputs(spec: CorpusSpec, out: Path, options: BuildOptions) -> str:
         # the parser says in words what is wrong with the root
         return ""
     module = FORMATS[spec.format] if spec.format else PARSERS[spec.parser]
-    here = Path(__file__).parent
-    further = [module.__file__, *(here / name for name in (
-        "parsers/names.py", "parsers/tables.py", "labels.py", "partitions.py"))]
+    package = Path(__file__).parents[1]
+    further = [module.__file__, *(package / name for name in _DECIDE)]
     further += [spec.partitions.file] if spec.partitions.file else []
     further += [Path(spec.root) / path for path in getattr(spec.settings, "lists", None) or ()]
-    return inputs_signature(spec.root, [BUILD_VERSION, spec, options.seed], further, without=out)
+    settings = [BUILD_VERSION, spec, options.seed, catalogue_facts(spec)]
+    return inputs_signature(spec.root, settings, further, without=out)
 
 
 def _former(folder: Path, inputs: str) -> dict | None:
@@ -236,7 +249,7 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     findings = checks.unreadable(table["path"].nunique(), problems, work / "rejected.csv")
     table = table[good].reset_index(drop=True)
     if not len(table):
-        checks.settle(name, findings, ())
+        checks.stop(name, findings)
     findings += checks.silent(table) + _label_findings(plan, table)
     findings += checks.duplicates(table) + checks.clipped(table)
     waivers, warnings = checks.settle(name, findings, options.waived())
@@ -275,13 +288,13 @@ def _check_target(folder: Path, spec: CorpusSpec) -> None:
     if root == target or target in root.parents:
         raise CorpusError(
             f"Corpus '{spec.name}' would be built over its own recordings in '{folder}'. Choose "
-            "another folder with --out."
+            "another folder with --emoset."
         )
     if folder.exists() and not (folder / BUILD).is_file() and (
             not folder.is_dir() or any(folder.iterdir())):
         raise CorpusError(
             f"'{folder}' is in the way: it is no corpus that emokit built. Move it, or choose "
-            "another folder with --out."
+            "another folder with --emoset."
         )
 
 
@@ -317,13 +330,15 @@ def _lock(out: Path, name: str, wait: bool = False) -> Iterator[None]:
         yield
         return
     path = out / f".{name}.lock"
-    with disk_errors(path), open(path, "w") as file:
+    with disk_errors(path):
+        file = open(path, "w")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise CorpusError(
                 f"Another process is building '{name}' in '{out}'. Wait for it, or build into "
-                "another folder with --out."
+                "another folder with --emoset."
             ) from None
         except OSError:
             # some network file systems know no locks

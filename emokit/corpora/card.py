@@ -10,9 +10,7 @@ from typing import Any
 from emokit.core.files import file_digest, write_text
 from emokit.corpora.manifest import PARTITIONS
 from emokit.corpora.store import RATE
-
-SYNTHETIC = "SYNTHETIC.txt"
-"""File in a corpus root which says that a program made its voices."""
+from emokit.corpora.synthetic import read_marker
 
 
 def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
@@ -38,7 +36,7 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
         "inputs": inputs,
         "root": os.path.abspath(spec.root),
         "reader": f"format {spec.format}" if spec.format else f"parser {spec.parser}",
-        "synthetic": (Path(spec.root) / SYNTHETIC).is_file(),
+        "synthetic": read_marker(spec.root) is not None,
         "classes": list(plan.classes),
         "absent_classes": list(plan.absent),
         "dropped": plan.dropped,
@@ -47,7 +45,7 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
         "counts": _counts(table, plan.classes, rejected),
         "waivers": waivers,
         "warnings": warnings,
-        "facts": _facts(spec),
+        "facts": catalogue_facts(spec),
         "versions": _versions(),
     }
 
@@ -87,7 +85,7 @@ def _agreement(table) -> dict[str, float] | None:
             "utterances": len(known)}
 
 
-def _facts(spec) -> dict[str, str]:
+def catalogue_facts(spec) -> dict[str, str]:
     """Take title, licence and citation from the catalogue; a corpus of one's own has none."""
     from emokit.corpora.catalogue import entries
 
@@ -112,6 +110,23 @@ def _versions() -> dict[str, str]:
             "libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__}
 
 
+def divided(partitions: dict[str, Any]) -> str:
+    """Say in two words how a corpus was divided, from its build.json."""
+    fallbacks = {"text": "auto, by sentence", "utterance": "auto, by utterance"}
+    return fallbacks.get(partitions["kind"], partitions["kind"])
+
+
+def length(seconds: float) -> str:
+    """Say how much audio that is, in the unit that suits it.
+
+    Example:
+        >>> length(9000), length(90), length(6)
+        ('2.50 h', '1.5 min', '6.0 s')
+    """
+    return (f"{seconds / 3600:.2f} h" if seconds >= 3600 else
+            f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s")
+
+
 def write(path: Path, build: dict[str, Any]) -> Path:
     """Write card.md from build.json."""
     return write_text(path, card(build))
@@ -126,11 +141,11 @@ def card(build: dict[str, Any]) -> str:
                   ""]
     lines += [
         f"- Id: `{build['corpus']}`, read by {build['reader']}",
-        f"- {counts['utterances']:,} utterances, {counts['seconds'] / 3600:.2f} hours, "
+        f"- {counts['utterances']:,} utterances, {length(counts['seconds'])}, "
         f"{counts['speakers']} speakers"
         + (f", speaker unknown for {counts['unknown_speakers']:,} utterances"
            if counts["unknown_speakers"] else ""),
-        f"- Partitions ({partitions['kind']}): {partitions['words']}",
+        f"- Partitions ({divided(partitions)}): {partitions['words']}",
         f"- Licence: {facts.get('licence', 'not in the catalogue; see its authors')}",
         f"- Citation: {facts.get('citation', 'not in the catalogue')}",
     ]
@@ -150,14 +165,14 @@ def card(build: dict[str, Any]) -> str:
         lines.append(_row([word, *cells, sum(cells)]))
     sums = [counts["partitions"][name]["utterances"] for name in PARTITIONS]
     lines.append(_row(["all", *sums, sum(sums)]))
-    lines += ["", "## Speakers", "", _row(["partition", "speakers", "utterances", "hours"]),
+    lines += ["", "## Speakers", "", _row(["partition", "speakers", "utterances", "length"]),
               _row(["---", "---", "---:", "---:"])]
     for name in PARTITIONS:
         part = counts["partitions"][name]
         shown = ", ".join(part["speakers"][:40]) or "–"
         more = f" and {len(part['speakers']) - 40} more" if len(part["speakers"]) > 40 else ""
         lines.append(_row([name, shown + more, part["utterances"],
-                           f"{part['seconds'] / 3600:.2f}"]))
+                           length(part["seconds"])]))
     for heading, rows in (("Waived checks", build["waivers"]), ("Warnings", build["warnings"])):
         if rows:
             lines += ["", f"## {heading}", ""]
@@ -165,7 +180,12 @@ def card(build: dict[str, Any]) -> str:
                       + (f" (`{row['flag']}`)" if row.get("flag") else "") for row in rows]
     if counts["rejected"]:
         lines += ["", f"{counts['rejected']:,} files were left out; `rejected.csv` says why."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(_plain(line) for line in lines) + "\n"
+
+
+def _plain(line: str) -> str:
+    """Keep names of a corpus from breaking the line or becoming markup."""
+    return line.replace("\n", "\\n").replace("<", "&lt;")
 
 
 def _row(cells) -> str:

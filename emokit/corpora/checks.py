@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from emokit.core.errors import CorpusError, culprits
 from emokit.corpora.store import RATE
+from emokit.corpora.utterance import source_id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +71,17 @@ def settle(
     stops = [found for found in findings if found.flag and found.flag not in waived]
     if stops:
         first = stops[0]
-        more = "".join(f" Also: {found.check} ({found.count:,}; {found.flag})."
-                       for found in stops[1:])
-        raise CorpusError(
-            f"Corpus '{corpus}': {first.words} {first.mend} To build all the same, pass "
-            f"{first.flag}; every report will say so.{more}"
-        )
+        stop(corpus, stops, f" To build all the same, pass {first.flag}; every report will say so.")
     return ([found.record() for found in findings if found.flag],
             [found.record() for found in findings if not found.flag])
+
+
+def stop(corpus: str, findings: Sequence[Finding], waive: str = "") -> NoReturn:
+    """Raise the CorpusError of findings, the first in full; `waive` says what would let it pass."""
+    first = findings[0]
+    more = "".join(f" Also: {found.check} ({found.count:,}; {found.flag})."
+                   for found in findings[1:])
+    raise CorpusError(f"Corpus '{corpus}': {first.words} {first.mend}{waive}{more}")
 
 
 def shared_speakers(table) -> list[Finding]:
@@ -139,7 +144,7 @@ def duplicates(table) -> list[Finding]:
     copies = table[table["audio_hash"].duplicated(keep=False) & ~table["silent"]]
     crossing, contradicting, harmless = [], [], []
     for _, rows in copies.groupby("audio_hash", sort=False):
-        names = " = ".join(_source_id(name) for name in rows["utterance"])
+        names = " = ".join(source_id(name) for name in rows["utterance"])
         if rows["partition"].nunique() > 1:
             crossing.append(f"{names} ({', '.join(sorted(set(rows['partition']), key=_order))})")
         elif rows["emotion"].nunique() > 1:
@@ -184,7 +189,8 @@ def unreadable(
     more = f"; all of them in '{listed}'" if len(problems) > 1 else ""
     return [Finding(
         "unreadable",
-        f"{len(problems):,} of {n_files:,} files cannot be read; first: {path} ({reason}){more}.",
+        f"{len(problems):,} of {n_files:,} files cannot be read; first: {culprits([path])} "
+        f"({reason}){more}.",
         len(problems), tuple(f"{path} ({reason})" for path, reason in problems[:SHOWN]),
         "--skip-unreadable", "Obtain them again or remove them.",
     )]
@@ -244,13 +250,9 @@ def shared_audio(hashes: dict[str, dict[str, str]]) -> list[Finding]:
         "identical audio stands in more than one corpus ({n}): {culprits}.", names,
         "--allow-shared-audio",
         "Training on one corpus would see another's test audio. Drop the copies, or build these "
-        "corpora into different folders with --out.",
+        "corpora into different folders with --emoset.",
     )]
 
 
 def _order(partition: str) -> int:
     return ("train", "dev", "test").index(partition)
-
-
-def _source_id(utterance: str) -> str:
-    return utterance.partition("/")[2] or utterance

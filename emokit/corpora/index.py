@@ -34,7 +34,8 @@ def write_index(out: Path, waived: Iterable[str] = (), draw: bool = True) -> boo
             next call looks again.
     """
     builds = [read_json(Path(out) / name / BUILD) for name in built_names(out)]
-    if _is_current(Path(out), builds, draw):
+    nothing = not builds and not (Path(out) / INDEX).exists()
+    if nothing or _is_current(Path(out), builds, draw):
         return False
     findings = checks.shared_audio({build["corpus"]: _hashes(out, build) for build in builds})
     waivers, _ = checks.settle(" and ".join(_pair(findings)) or "all", findings, waived)

@@ -14,6 +14,7 @@ from emokit.core.seeding import generator
 from emokit.corpora.balance import deal, divide
 from emokit.corpora.manifest import PARTITIONS
 from emokit.corpora.spec import PartitionRule
+from emokit.corpora.utterance import source_id
 
 SHARES = np.array([0.6, 0.2, 0.2])
 """Wished shares of train, dev and test."""
@@ -122,7 +123,7 @@ def _official(table, rule, seed, place):
 
 
 def _speakers(table, rule, seed, place):
-    known = sorted(set(table["speaker"].map(_own)) - {""})
+    known = sorted(set(table["speaker"].map(source_id)) - {""})
     for name in [*rule.test, *rule.dev]:
         if name not in known:
             raise ConfigError(
@@ -134,7 +135,7 @@ def _speakers(table, rule, seed, place):
             "Remove one of the two."
         )
     partition = ["test" if name in rule.test else "dev" if name in rule.dev else "train"
-                 for name in table["speaker"].map(_own)]
+                 for name in table["speaker"].map(source_id)]
     _all_filled(table, partition, place)
     words = f"by speaker as chosen: test {', '.join(rule.test)}; dev {', '.join(rule.dev)}"
     return partition, [""] * len(table), _info("speakers", words, table, partition)
@@ -155,8 +156,8 @@ def _listed(table, rule, seed, place):
                 f"{rule.file}:{line}: '{file}' is listed for both '{wanted[_key(file)]}' and "
                 f"'{word}'. Remove one of the two."
             )
-    paths = table["path"] if "path" in table else table["utterance"].map(_own)
-    partition = [wanted.get(_key(path), wanted.get(_key(_own(name)), ""))
+    paths = table["path"] if "path" in table else table["utterance"].map(source_id)
+    partition = [wanted.get(_key(path), wanted.get(_key(source_id(name)), ""))
                  for path, name in zip(paths, table["utterance"])]
     without = [name for name, word in zip(table["utterance"], partition) if not word]
     if without:
@@ -301,11 +302,6 @@ def _all_filled(table, partition, place: str) -> None:
 
 def _corpus(table) -> str:
     return str(table["corpus"].iloc[0])
-
-
-def _own(name: str) -> str:
-    """Take the corpus off an utterance or speaker id."""
-    return name.partition("/")[2] or name
 
 
 def _key(path: str) -> str:

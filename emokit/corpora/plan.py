@@ -12,7 +12,8 @@ from typing import Any
 from emokit.core.errors import CorpusError, culprits
 from emokit.core.files import beneath
 from emokit.corpora.blocks import Item
-from emokit.corpora.spec import CorpusSpec, parse
+from emokit.corpora.parsing import parse
+from emokit.corpora.spec import CorpusSpec
 from emokit.corpora.utterance import Misfit, Utterance
 
 _OWN = ("utterance", "corpus", "path", "start", "duration", "speaker", "emotion_original",

@@ -7,6 +7,7 @@ from typing import Any
 
 from emokit.core.page import facts_html, page, render
 from emokit.corpora import report_figures as figures
+from emokit.corpora.card import divided, length
 from emokit.corpora.manifest import PARTITIONS
 from emokit.corpora.store import open_corpus
 
@@ -23,7 +24,7 @@ def report(out: Path, builds: list[dict[str, Any]], waivers: list[dict[str, Any]
     facts = {
         "corpora": len(builds),
         "utterances": sum(build["counts"]["utterances"] for build in builds),
-        "hours": f"{sum(build['counts']['seconds'] for build in builds) / 3600:.2f}",
+        "of audio": length(sum(build["counts"]["seconds"] for build in builds)),
         "speakers": sum(build["counts"]["speakers"] for build in builds),
         "classes": len({word for build in builds for word in build["classes"]}),
     }
@@ -33,8 +34,8 @@ def report(out: Path, builds: list[dict[str, Any]], waivers: list[dict[str, Any]
     synthetic = [build["corpus"] for build in builds if build["synthetic"]]
     body = facts_html(facts) + render(
         "emokit.corpora", "report.html",
-        builds=builds, synthetic=synthetic, waivers=waivers, partitions=PARTITIONS,
-        overview_header=["corpus", "language", "utterances", "hours", "mean s", "classes",
+        length=length, builds=builds, synthetic=synthetic, waivers=waivers, partitions=PARTITIONS,
+        overview_header=["corpus", "language", "utterances", "audio", "mean s", "classes",
                          "speakers", *PARTITIONS, "partitions"],
         overview=[_overview(corpus) for corpus in corpora],
         licences=[[build["corpus"], build["facts"].get("licence"), build["facts"].get("citation")]
@@ -61,11 +62,11 @@ def _overview(corpus) -> list[Any]:
     languages = sorted(set(corpus.manifest["language"]) - {""}) if \
         "language" in corpus.manifest else []
     return [build["corpus"], ", ".join(languages) or build["facts"].get("language"),
-            counts["utterances"], f"{counts['seconds'] / 3600:.2f}",
+            counts["utterances"], length(counts["seconds"]),
             f"{counts['seconds'] / max(1, counts['utterances']):.1f}", len(build["classes"]),
             counts["speakers"],
             *(counts["partitions"][name]["utterances"] for name in PARTITIONS),
-            build["partitions"]["kind"]]
+            divided(build["partitions"])]
 
 
 def _class_rows(build: dict[str, Any]) -> list[list[Any]]:

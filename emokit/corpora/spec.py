@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from emokit.core.config import from_mapping, knob
 from emokit.core.errors import ConfigError, CorpusError, choices, culprits
 from emokit.core.files import read_yaml
 from emokit.corpora.parsers import FORMATS, PARSERS
-from emokit.corpora.utterance import Misfit, Utterance
 
 RULES = ("official", "speakers", "auto", "folds", "csv")
 
@@ -137,14 +136,9 @@ def survey(
         if good:
             specs.append(dataclasses.replace(spec, root=str(good[0].folder)))
             continue
-        note = f"'{here[0].folder}' holds no audio, only tables" if here else (
-            f"no folder below '{root_default}' looks like it" if root_default else
-            "EMOKIT_CORPORA is not set")
+        note = f"'{here[0].folder}' holds no audio, only tables" if here else _unseen(root_default)
         if names:
-            raise CorpusError(
-                f"Corpus '{name}': {note}. Set 'root' of {name} in corpora.yaml to the unpacked "
-                f"download; 'emokit corpora show {name}' says how to obtain it."
-            )
+            raise _absent(name, note)
         if here:
             skipped.append(f"{name}: skipped, {note}")
     if not specs:
@@ -164,21 +158,35 @@ def _nothing(root_default, skipped: list[str]) -> str:
             f"known corpus{seen}. {how}")
 
 
+def _unseen(root_default) -> str:
+    return f"no folder below '{root_default}' looks like it" if root_default else \
+        "EMOKIT_CORPORA is not set"
+
+
+def _absent(name: str, why: str) -> CorpusError:
+    return CorpusError(
+        f"Corpus '{name}': {why}. Set 'root' of {name} in corpora.yaml to the unpacked download; "
+        f"'emokit corpora show {name}' says how to obtain it."
+    )
+
+
 def _check_names(names, entries, found, root_default) -> None:
+    from emokit.corpora import catalogue
+
     known = sorted({*entries, *PARSERS, *(item.name for item in found)})
     for name in names:
+        if name not in known and name in catalogue.entries():
+            raise CorpusError(
+                f"emokit has no parser for '{name}'. Describe your copy in corpora.yaml with "
+                "'format: pattern' or 'format: csv'; 'emokit corpora init' writes one to fill in."
+            )
         if name not in known:
             raise ConfigError(
                 f"Unknown corpus '{name}'. {choices(name, known)} A corpus of your own needs an "
                 "entry in corpora.yaml."
             )
         if name not in entries and name not in {item.name for item in found}:
-            where = f"no folder below '{root_default}' looks like it" if root_default \
-                else "EMOKIT_CORPORA is not set"
-            raise CorpusError(
-                f"Corpus '{name}': {where}. Set 'root' of {name} in corpora.yaml to the unpacked "
-                f"download; 'emokit corpora show {name}' says how to obtain it."
-            )
+            raise _absent(name, _unseen(root_default))
 
 
 def _entry(name: str, entries: dict, lines: dict, file: Path) -> tuple[dict, dict]:
@@ -276,6 +284,9 @@ def _rule(name, raw, at, file, environment) -> PartitionRule:
         if given.get("file"):
             given["file"] = _path(given["file"], at("partitions", "file"), "file", file,
                                   environment)
+    if not isinstance(given, dict):
+        raise ConfigError(f"{at('partitions')}: 'partitions' is {given!r}; expected a rule, such "
+                          "as auto, or settings such as '{rule: folds, k: 5}'.")
     rule = from_mapping(PartitionRule, given,
                         lambda key: at("partitions", key) if key else at("partitions"))
     needs = {"speakers": ("test", "dev"), "csv": ("file",)}.get(rule.rule, ())
@@ -315,43 +326,3 @@ def _path(text, where, key, file: Path, environment) -> str:
     if not path:
         raise ConfigError(f"{where}: '{key}' is empty. Set it to a path.")
     return os.path.normpath(os.path.join(file.parent, path))
-
-
-def parse(spec: CorpusSpec) -> Iterator[Utterance | Misfit]:
-    """Read the utterances and misfits of a corpus with its parser or format, sorted by path.
-
-    Raises:
-        CorpusError: no such folder, nothing in it, or no utterance among its files.
-    """
-    root = Path(spec.root)
-    if not root.is_dir():
-        kind = "is a file, not a folder" if root.exists() else "does not exist"
-        raise CorpusError(
-            f"Corpus '{spec.name}': its root '{root}' {kind}. Set 'root' of {spec.name} in "
-            "corpora.yaml to the unpacked download."
-        )
-    if not any(root.iterdir()):
-        raise CorpusError(
-            f"Corpus '{spec.name}': its root '{root}' is empty. Unpack the download there or mend "
-            f"'root' of {spec.name} in corpora.yaml."
-        )
-    if spec.format:
-        items = FORMATS[spec.format].parse(root, spec.settings)
-    else:
-        items = PARSERS[spec.parser].parse(root)
-    n_utterances, misfits = 0, []
-    for item in items:
-        if isinstance(item, Utterance):
-            n_utterances += 1
-            if spec.language and "language" not in item.extra:
-                item = dataclasses.replace(
-                    item, extra={**item.extra, "language": spec.language})
-        else:
-            misfits.append(item)
-        yield item
-    if not n_utterances:
-        example = f", such as '{misfits[0].path}' ({misfits[0].reason})" if misfits else ""
-        raise CorpusError(
-            f"Corpus '{spec.name}': no utterance below '{root}' among {len(misfits)} audio "
-            f"files{example}. Is this the folder of {spec.parser or 'the corpus'}?"
-        )

@@ -63,3 +63,13 @@ class StandIn:
     text: str = ""
     intensity: float = 0.5
     age: float | None = None
+
+
+def source_id(name: str) -> str:
+    """Take the corpus off the id of an utterance or speaker.
+
+    Example:
+        >>> source_id("emodb/03a01Fa"), source_id("03a01Fa")
+        ('03a01Fa', '03a01Fa')
+    """
+    return name.partition("/")[2] or name

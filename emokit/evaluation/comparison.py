@@ -194,7 +194,7 @@ def _over(rows, config) -> dict[str, Any]:
 def write_comparison(folder: str | Path, comparison: Comparison) -> list[Path]:
     """Write comparison.csv (a row per corpus), comparison.json and comparison.md."""
     folder, c = Path(folder), comparison
-    flat = render(c.rows, "csv")
+    flat = render(c.rows, "csv") + "\n"
     return [
         write_text(folder / "comparison.csv", flat),
         write_json(folder / "comparison.json", {

@@ -283,7 +283,7 @@ def write_summary(folder: str | Path, summary: Summary) -> list[Path]:
     """Write summary.csv (a row per system and corpus), summary.json and summary.md."""
     folder = Path(folder)
     return [
-        write_text(folder / "summary.csv", render(summary.rows, "csv")),
+        write_text(folder / "summary.csv", render(summary.rows, "csv") + "\n"),
         write_json(folder / "summary.json", {
             "rows": summary.rows, "details": summary.details, "overall": summary.overall,
             "settings": dataclasses.asdict(summary.config), "facts": summary.facts,

@@ -56,7 +56,8 @@ def render(rows: Sequence[Mapping[str, Any]], format: str = "table",
     if format == "json":
         lines = ",\n".join("  " + to_json(dict(row)) for row in rows)
         return f"[\n{lines}\n]" if rows else "[]"
-    names = list(dict.fromkeys(key for row in rows for key in row))
+    names = list(dict.fromkeys(key for row in rows for key in row)) or [
+        column.name for column in columns or ()]
     if format == "csv":
         return _csv(rows, names)
     columns = list(columns or (Column(name, name, _kind(rows, name)) for name in names))
@@ -144,7 +145,7 @@ def _csv(rows, names) -> str:
     for row in rows:
         writer.writerow(["" if row.get(name) is None or row[name] != row[name]
                          else _csv_cell(row[name]) for name in names])
-    return text.getvalue()
+    return text.getvalue().rstrip("\n")
 
 
 def _csv_cell(value: Any) -> Any:

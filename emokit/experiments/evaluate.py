@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,9 @@ def evaluate(names: Sequence[str] = (), against: str | None = None, *, find_refe
     summary = summarise(*systems, **{key: value for key, value in settings.items()
                                      if key in known})
     comparison = None if reference is None else compare(*systems[:2], **settings)
+    if comparison is not None and all(row["too_few"] for row in comparison.rows):
+        hints.append("Every corpus has too few test speakers for a test. With --folds auto, train "
+                     "and baseline score every speaker once.")
     folder = Path(reports) / _report_name(sources, reference)
     _write(folder, summary, comparison, systems[0])
     return Evaluation(summary, comparison, folder, tuple(hints))
@@ -98,7 +102,7 @@ def _confusion_csv(summary: Summary) -> str:
             rows += [{"system": row["system"], "corpus": row["corpus"], "truth": truth,
                       "prediction": word, "count": int(count)}
                      for word, count in zip(words, counts)]
-    return render(rows, "csv")
+    return render(rows, "csv") + "\n"
 
 
 def _source(name: str, runs: Path) -> Group | Path:
@@ -220,10 +224,15 @@ def _group_facts(group: Group, cells: Sequence[Cell], corpora: Sequence[str], em
         build = read_json(Path(emoset) / corpus / BUILD)
         partitions[corpus] = dict(build["partitions"])
         if folded and build["partitions"].get("kind") != "official":
+            disjoint = build["partitions"].get("speaker_disjoint", True)
+            partitions[corpus]["kind"] = "folds"
             partitions[corpus]["words"] = (
-                "speaker-disjoint folds, each utterance tested once" if
-                build["partitions"].get("speaker_disjoint", True) else
-                "folds that share speakers, each utterance tested once")
+                ("speaker-disjoint folds" if disjoint else "folds that share speakers")
+                + ", each utterance tested once")
+        if build.get("synthetic"):
+            partitions[corpus]["kind"] += ", synthetic"
+            partitions[corpus]["words"] = ("Synthetic stand-in, no real speech: "
+                                           + partitions[corpus]["words"])
         waivers[corpus] = build.get("waivers", [])
     environment = read_json(cells[0].folder / "environment.json")
     config = group.config()
@@ -263,11 +272,17 @@ def _history(cell: Cell) -> list[dict[str, Any]]:
 
 
 def _distinct(systems: list[System]) -> list[System]:
-    """Give systems the shortest names that still differ: without signature where possible."""
-    short = [system.name.rpartition("-")[0] or system.name for system in systems]
-    if len(set(short)) < len(short):
-        return systems
-    return [dataclasses.replace(system, name=name) for system, name in zip(systems, short)]
+    """Give systems the shortest names that still differ: without signature where possible.
+
+    What has one name all the same, a group and itself or tables of two folders, is numbered.
+    """
+    names = [re.sub(r"(?<=.)-[0-9a-f]{8}$", "", system.name) for system in systems]
+    if len(set(names)) < len(names):
+        names = [system.name for system in systems]
+    if len(set(names)) < len(names):
+        names = [name if name not in names[:index] else f"{name} ({index + 1})"
+                 for index, name in enumerate(names)]
+    return [dataclasses.replace(system, name=name) for system, name in zip(systems, names)]
 
 
 def _with_repeats(systems: list[System]) -> list[System]:

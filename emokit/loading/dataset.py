@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from emokit.audio.crop import random_crop
+from emokit.core.errors import EmokitError
 from emokit.core.seeding import generator
 from emokit.corpora.store import RATE
 from emokit.loading.batch import Batch, Targets
@@ -65,6 +66,8 @@ class TrainBatches(torch.utils.data.Dataset):
         self.sources, self.plans = sources, plans
         self.window = None if window is None else round(window * RATE)
         self.augmentations, self.seed = augmentations, seed
+        self.names = [source.corpus.manifest["utterance"].to_numpy(dtype=object)
+                      for source in sources]
 
     def __len__(self) -> int:
         return len(self.plans)
@@ -72,7 +75,7 @@ class TrainBatches(torch.utils.data.Dataset):
     def __getitem__(self, number: int) -> Batch:
         plan = self.plans[number]
         source = self.sources[plan.source]
-        names = source.corpus.manifest["utterance"].to_numpy()[plan.rows]
+        names = self.names[plan.source][plan.rows]
         waveforms = [self._load(source, int(row), name, plan.epoch)
                      for row, name in zip(plan.rows, names)]
         return collate(waveforms, source.head, names, source.classes[plan.rows])
@@ -109,8 +112,13 @@ def load(dataset: torch.utils.data.Dataset, workers: int = 0, pin: bool = False)
         batches: Iterable[Batch] = iter(loader)
     else:
         batches = _ahead(dataset)
-    for batch in batches:
-        yield batch.pin() if pin else batch
+    try:
+        for batch in batches:
+            yield batch.pin() if pin else batch
+    except EmokitError as error:
+        # the error of a worker comes wrapped in its traceback; people want the message
+        kind = type(error)
+        raise kind(str(error).rpartition(f"{kind.__name__}: ")[2].strip()) from None
 
 
 def _ahead(dataset, depth: int = 2) -> Iterator[Batch]:

@@ -123,6 +123,12 @@ def count_folds(corpus: BuiltCorpus) -> int:
     return len(folds) if len(folds) >= 3 else 0
 
 
+def fold_of(corpus: BuiltCorpus, fold: int | None) -> int | None:
+    """Give the corpus's own fold of a run's fold: modulo its number of folds."""
+    n_folds = count_folds(corpus)
+    return None if fold is None or not n_folds else fold % n_folds
+
+
 def folds_of(corpora: Sequence[BuiltCorpus], choice: str) -> list[int | None]:
     """Give the folds that a run over these corpora has, for `--folds`.
 
@@ -141,7 +147,7 @@ def folds_of(corpora: Sequence[BuiltCorpus], choice: str) -> list[int | None]:
             count_folds(corpus) and _n_test_speakers(corpus) < FEW_TEST_SPEAKERS
             for corpus in corpora))
         return list(range(most)) if folded else [None]
-    if not choice.isdigit():
+    if not (choice.isascii() and choice.isdigit()):
         raise ConfigError(
             f"--folds is '{choice}'. Choices: none, all, auto, or the number of one fold."
         )

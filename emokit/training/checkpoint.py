@@ -93,18 +93,17 @@ def read_meta(path: Path) -> dict[str, Any]:
                     f"'{path}' is truncated or no safetensors file ({size} bytes). {hint}"
                 )
             header = json.loads(file.read(n_header))
+        ends = [entry["data_offsets"][1] for name, entry in header.items()
+                if name != "__metadata__"]
+        end = 8 + n_header + max(ends, default=0)
+        text = header.get("__metadata__", {}).get(_KEY)
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint '{path}'. {hint}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
+        # whatever a foreign header holds instead of names and offsets
         raise CheckpointError(f"'{path}' is no safetensors file ({error}). {hint}") from None
-    ends = [entry["data_offsets"][1] for name, entry in header.items()
-            if name != "__metadata__" and isinstance(entry, dict)]
-    if 8 + n_header + max(ends, default=0) != size:
-        raise CheckpointError(
-            f"'{path}' is truncated: {size} bytes of "
-            f"{8 + n_header + max(ends, default=0)}. {hint}"
-        )
-    text = header.get("__metadata__", {}).get(_KEY)
+    if end != size:
+        raise CheckpointError(f"'{path}' is truncated: {size} bytes of {end}. {hint}")
     if text is None:
         raise CheckpointError(f"'{path}' was not written by emokit (no metadata). {hint}")
     meta = json.loads(text)
@@ -124,6 +123,9 @@ def inspect(path: str | os.PathLike) -> Checkpoint:
     """
     path = Path(path)
     meta = read_meta(path)
+    if meta["kind"] == "linear":
+        raise CheckpointError(f"'{path}' is a linear baseline, which only `evaluate` scores. Name "
+                              "a group that `emokit train` made.")
     if meta["kind"] != "model":
         raise CheckpointError(
             f"'{path}' holds only the part of corpus '{meta.get('corpus')}'. Name the whole model."
@@ -218,7 +220,7 @@ def find(runs: str | os.PathLike, name: str, which: str = "best") -> Path:
     group_name, _, cell = name.rstrip("/").removeprefix(f"{runs}/").partition("/")
     groups = sorted({path.parents[1] for path in runs.glob(f"*/*/{file}")})
     matching = [path for path in groups if path.name == group_name] or [
-        path for path in groups if path.name.startswith(group_name)]
+        path for path in groups if group_name and path.name.startswith(group_name)]
     if not matching:
         raise CheckpointError(
             f"There is no run '{name}' below '{runs}'. "

@@ -44,7 +44,7 @@ class TrainConfig(ModelSettings):
     sampler: str = knob("temperature", "Which corpus gives the next batch.", choices=SAMPLERS)
     temperature: float = knob(0.5, "Exponent on corpus sizes for sampler temperature: 0 uniform, "
                               "1 proportional.", minimum=0.0, maximum=1.0)
-    corpora_per_step: int = knob(1, "Batches of different corpora averaged in one step.", minimum=1)
+    corpora_per_step: int = knob(1, "Batches, each of one corpus, averaged in one step.", minimum=1)
     batch_size: int = knob(64, "Utterances per batch.", minimum=1)
     balance: str = knob("weights", "Class balance within a corpus: loss weights, sampling, or "
                         "none.", choices=BALANCES)
@@ -57,6 +57,8 @@ class TrainConfig(ModelSettings):
     # optimisation
     optimizer: str = knob("sgd", "Optimiser, one for all corpora.", choices=OPTIMIZERS)
     learning_rate: float = knob(0.1, "Peak learning rate.", above=0.0)
+    finetune_rate: float = knob(0.1, "Factor on the learning rate of the backbone in mode "
+                                "finetune.", above=0.0)
     momentum: float = knob(0.9, "Momentum of SGD and RMSprop.", minimum=0.0, below=1.0)
     weight_decay: float = knob(1e-4, "Weight decay of backbone, pooling and heads; norms have "
                                "none.", minimum=0.0)
@@ -97,14 +99,17 @@ class TrainConfig(ModelSettings):
         return ModelSettings(**{name: getattr(self, name) for name in names})
 
 
-def group_signature(config: TrainConfig, corpora: list[str], start: str | None) -> str:
+def group_signature(config: TrainConfig, corpora: list[str], start: str | None,
+                    folded: bool) -> str:
     """Hash what makes two runs comparable cells of one group.
 
-    Seeds, folds and, where each model sees one corpus, the corpus stay out. A joint or pooled
-    model is another one with other corpora, so their list counts there.
+    Seeds, the number of a fold and, where each model sees one corpus, the corpus stay out. A joint
+    or pooled model is another one with other corpora, so their list counts there. Results by fold
+    and on one split are never compared, so whether there are folds counts too.
 
     Args:
         start: hash of the weights that `init` names, or None: equal paths may hold other weights.
+        folded: whether cells are folds.
     """
     settings = to_mapping(config)
     from emokit.core.config import cosmetic_fields
@@ -112,4 +117,4 @@ def group_signature(config: TrainConfig, corpora: list[str], start: str | None) 
     for name in cosmetic_fields(type(config)):
         settings.pop(name)
     settings["init"] = start
-    return signature([settings, sorted(corpora) if config.regime != "single" else None])
+    return signature([settings, sorted(corpora) if config.regime != "single" else None, folded])

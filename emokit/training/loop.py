@@ -97,6 +97,7 @@ class _Trainer:
         self.autocast, _, _ = precision_of(config, self.device)
         self.state, self.history = Progress(), []
         self.head_steps: dict[str, int] = {}
+        self.rate = config.learning_rate
 
     def _per_source(self):
         weights, ranks = {}, {}
@@ -146,8 +147,8 @@ class _Trainer:
         for number, batch in enumerate(load(data, config.workers, self.device.type == "cuda")):
             source = self.sources[plans[number].source]
             if pending == 0:
-                set_rate(self.optimizer,
-                         scheduled_rate(config, state.step, self.n_steps, state.stage))
+                self.rate = scheduled_rate(config, state.step, self.n_steps, state.stage)
+                set_rate(self.optimizer, self.rate)
                 self.optimizer.zero_grad(set_to_none=True)
             loss = self._loss(batch.to(self.device), source)
             in_step = min(config.corpora_per_step, len(plans) - number + pending)
@@ -216,7 +217,7 @@ class _Trainer:
             corpora[source.name] = {"train_loss": mean, "dev_uar": uar, "dev_loss": loss,
                                     "utterances": int(counts[index])}
         return {"epoch": self.state.epoch, "step": self.state.step, "stage": self.state.stage,
-                "learning_rate": self.optimizer.param_groups[0]["lr"], "train_loss": total,
+                "learning_rate": self.rate, "train_loss": total,
                 "dev_uar": float(np.mean([uar for uar, _ in dev.values()])),
                 "dev_loss": float(np.mean([loss for _, loss in dev.values()])),
                 "utterances": int(counts.sum()), "corpora": corpora,

@@ -47,7 +47,8 @@ def _focal(logits, classes, config, ranks):
     log_p = F.log_softmax(logits, dim=1)
     losses = _cross_entropy(logits, classes, config, ranks)
     p_truth = log_p.gather(1, classes[:, None])[:, 0].exp()
-    return (1 - p_truth).clamp(min=0) ** config.focal_gamma * losses
+    # not 0, where a gamma below 1 has an infinite slope
+    return (1 - p_truth).clamp(min=1e-8) ** config.focal_gamma * losses
 
 
 def _ordinal(logits, classes, config, ranks):

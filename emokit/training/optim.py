@@ -35,7 +35,8 @@ def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
     """Make the optimiser over everything that learns.
 
     Norms are not decayed; adapters are by the size of their corpus, unless the config names a
-    number; everything else by `weight_decay`. Parameters without gradient in a step (those of
+    number; everything else by `weight_decay`. In mode finetune what the base brought learns at
+    `finetune_rate` times the rate of the new head. Parameters without gradient in a step (those of
     other corpora) are left alone, momentum and decay included.
 
     Args:
@@ -54,8 +55,10 @@ def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
             if decay is None:
                 decay = adapter_decay(train_sizes[group.corpus])
         if group.parameters:
+            tuned = config.mode == "finetune" and group.part != "head"
+            factor = config.finetune_rate if tuned else 1.0
             groups.append({"params": list(group.parameters.values()), "weight_decay": decay,
-                           "lr": config.learning_rate})
+                           "lr": factor * config.learning_rate, "factor": factor})
     if not groups:
         raise ConfigError("Nothing is left to learn. Choose another --mode.")
     # PyTorch's fused kernels exist for these on a GPU; the rest use its multi-tensor default
@@ -94,6 +97,6 @@ def scheduled_rate(config: TrainConfig, step: int, n_steps: int, stage: int = 0)
 
 
 def set_rate(optimizer, rate: float) -> None:
-    """Set the learning rate of all groups."""
+    """Set the learning rate of all groups, each times its factor."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]

@@ -160,7 +160,7 @@ def find_group(runs: str | os.PathLike, name: str) -> Group:
         return Group(given)
     present = {group.name: group for group in groups(runs)}
     matching = [group for text, group in present.items() if text == given.name] or [
-        group for text, group in present.items() if text.startswith(given.name)]
+        group for text, group in present.items() if given.name and text.startswith(given.name)]
     if len(matching) == 1:
         return matching[0]
     if matching:

@@ -81,7 +81,8 @@ def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path
     preset = _recipe_of(explicit, named, sets)
     parts = ModelSettings()
     # the default part must be there by name before --set reaches into it
-    settings = merge({key: getattr(parts, key) for key in _PARTS}, _expanded(read_recipe(preset)))
+    there = {**{key: getattr(parts, key) for key in _PARTS}, **{key: [] for key in _SPECS}}
+    settings = merge(there, _expanded(read_recipe(preset)))
     settings = merge(settings, explicit)
     set_keys: dict[str, Any] = {}
     for assignment in sets:
@@ -100,7 +101,34 @@ def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path
         return f"{file}:{lines[(key,)]}" if (key,) in lines and key not in named else ""
 
     config = from_mapping(TrainConfig, settings, where)
+    if file is not None:
+        _check_parts(config, file, lines)
     return dataclasses.replace(_checked(config), preset=preset), explicit
+
+
+def _check_parts(config: TrainConfig, file: str | Path, lines: Mapping[tuple, int]) -> None:
+    """Check the settings of parts that a file names, where their lines are still known."""
+    from emokit.models import HEADS, POOLINGS
+    from emokit.models.adapters import ADAPTERS
+    from emokit.models.backbones import BACKBONES
+    from emokit.models.settings import FRONT_ENDS, part
+
+    named = [((key,), registry, getattr(config, key)) for key, registry in (
+        ("frontend", FRONT_ENDS), ("backbone", BACKBONES), ("pooling", POOLINGS), ("head", HEADS))]
+    named += [(("adapters", index), ADAPTERS, item) for index, item in enumerate(config.adapters)]
+    for path, registry, settings in named:
+        top = lines.get(path[:1])
+        if top is None:
+            continue
+        spelt = any(len(other) > 1 and other[0] == path[0] for other in lines)
+        for key in settings:
+            # what the file does not spell out came from --set, unless it is one line for all
+            line = lines.get((*path, key), None if spelt and key != "name" else top)
+            try:
+                part(registry, {"name": settings["name"], key: settings[key]})
+            except ConfigError as error:
+                raise ConfigError(str(error) if line is None else f"{file}:{line}: {error}"
+                                  ) from None
 
 
 def _expanded(settings: Mapping[str, Any]) -> dict[str, Any]:

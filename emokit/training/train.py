@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emokit import __version__
 from emokit.core.config import to_mapping
-from emokit.core.errors import ConfigError, EmokitError
+from emokit.core.errors import ConfigError, EmokitError, culprits
 from emokit.core.files import write_json, write_yaml
 from emokit.corpora.store import BuiltCorpus, open_emoset
 from emokit.loading.source import POOLED, Source, fold_of, folds_of, make_source
@@ -45,7 +46,7 @@ def effective(config: TrainConfig) -> TrainConfig:
         field.name: getattr(full, field.name) for field in dataclasses.fields(full)})
 
 
-def group_name(config: TrainConfig, name: str | None = None) -> str:
+def group_name(config: TrainConfig, name: str | None = None, folded: bool = False) -> str:
     """Name a group by what distinguishes it at a glance, without its signature."""
     if name:
         return name
@@ -57,6 +58,8 @@ def group_name(config: TrainConfig, name: str | None = None) -> str:
     if config.target != "emotion":
         parts.append(config.target)
     parts.append(config.preset or config.backbone["name"])
+    if folded:
+        parts.append("folds")
     return "-".join(Path(part).stem if part.endswith(".yaml") else part for part in parts)
 
 
@@ -66,18 +69,21 @@ def plan(config: TrainConfig, corpora: Sequence[BuiltCorpus], runs: Path, name: 
     from emokit.training.start import init_identity
 
     names = [corpus.name for corpus in corpora]
-    text = group_signature(config, names, init_identity(runs, config.init))
-    group = Group(runs / f"{group_name(config, name)}-{text}")
-    return group, list(_tasks(config, corpora, group))
-
-
-def _tasks(config, corpora, group) -> Iterator[Task]:
     together = config.regime != "single"
     members = [tuple(corpora)] if together else [(corpus,) for corpus in corpora]
+    folds = [folds_of(member, config.folds) for member in members]
+    folded = any(fold is not None for several in folds for fold in several)
+    text = group_signature(config, names, init_identity(runs, config.init), folded)
+    group = Group(runs / f"{group_name(config, name, folded)}-{text}")
+    return group, list(_tasks(config, zip(members, folds), group))
+
+
+def _tasks(config, members, group) -> Iterator[Task]:
+    members = list(members)
     for seed in config.seeds:
-        for member in members:
-            who = config.regime if together else member[0].name
-            for fold in folds_of(member, config.folds):
+        for member, folds in members:
+            who = config.regime if config.regime != "single" else member[0].name
+            for fold in folds:
                 yield Task(group.cell(cell_name(who, fold, seed)), who, fold, seed, member)
 
 
@@ -102,9 +108,15 @@ def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, 
     corpora = open_emoset(emoset, config.corpora)
     config = effective(config)
     group, tasks = plan(config, corpora, runs, name)
-    _start_group(group, config)
-    log.info("%s\n  %s", group.folder, "\n  ".join(
-        f"{key}: {value}" for key, value in table(config)))
+    _refuse_early(config, tasks)
+    synthetic = [corpus.name for corpus in corpora if corpus.build.get("synthetic")]
+    if 0 < len(synthetic) < len(corpora):
+        log.warning("Synthetic stand-ins (%s) lie beside real recordings in '%s'. Choose with "
+                    "--corpora.", culprits(synthetic), emoset)
+    log.info("%s\n%s", group.folder, textwrap.fill(
+        ", ".join(f"{key} {value}" for key, value in table(config)), 100,
+        initial_indent="  ", subsequent_indent="  ", break_long_words=False,
+        break_on_hyphens=False))
     for task in tasks:
         if task.cell.is_complete:
             _check_same_build(task)
@@ -117,6 +129,19 @@ def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, 
                 write_json(task.cell.folder / FAILED, {"error": str(error)})
             raise
     return group, tasks
+
+
+def _refuse_early(config: TrainConfig, tasks: Sequence[Task]) -> None:
+    """Find what would stop a later cell before the first is begun or anything is written."""
+    from emokit.audio.augment import make
+    from emokit.training.losses import ordinal_ranks
+
+    device_of(config.device)
+    make(config.augment)
+    for task in tasks:
+        for source in sources_of(config, task.corpora, task.fold):
+            if config.loss == "ordinal":
+                ordinal_ranks(config.ordinal_order, source.head_labels, source.name)
 
 
 def _start_group(group: Group, config: TrainConfig) -> None:
@@ -148,14 +173,8 @@ def sources_of(config: TrainConfig, corpora: Sequence[BuiltCorpus], fold: int | 
         from emokit.corpora.views import view_classes
 
         pooled = list(view_classes(config.target))
-    sources = []
-    for corpus in corpora:
-        source = make_source(corpus, config.target, fold_of(corpus, fold), pooled)
-        for label, n in source.dropped.items():
-            log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and is left "
-                        "out", corpus.name, label, n, config.target)
-        sources.append(source)
-    return sources
+    return [make_source(corpus, config.target, fold_of(corpus, fold), pooled)
+            for corpus in corpora]
 
 
 def device_of(name: str):
@@ -189,6 +208,10 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
 
     device = device_of(config.device)
     sources = sources_of(config, task.corpora, task.fold)
+    for source in sources:
+        for label, n in source.dropped.items():
+            log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and is left "
+                        "out", source.name, label, n, config.target)
     base = None
     if config.init:
         base = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold)
@@ -210,6 +233,7 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
         "corpora": {source.name: {"head": source.head, "labels": list(source.labels)}
                     for source in sources},
     }
+    _start_group(Group(task.cell.folder.parent), config)
     start_cell(task.cell, {**to_mapping(config), "seeds": [task.seed],
                            "corpora": [source.name for source in sources]},
                budget(model), environment(str(device), precision, why))

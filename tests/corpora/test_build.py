@@ -1,13 +1,17 @@
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from build_tools import CLASSES, build, contents, make_corpus, noise, specs_of
 
+import emokit
 from emokit.core.errors import CorpusError, EmokitError
 from emokit.core.files import read_csv, read_json
-from emokit.corpora.build import BuildOptions, build_corpora, remove_corpus
+from emokit.corpora.build import _DECIDE, BuildOptions, build_corpora, remove_corpus
 from emokit.corpora.store import open_corpus, open_emoset
 from emokit.testing import write_wav
 
@@ -203,3 +207,25 @@ def test_equal_inputs_elsewhere_give_equal_manifests_and_audio(tmp_path):
     one, two = (contents(tmp_path / place / "emoset" / "mine") for place in ("a", "b"))
     for name in ("manifest.csv", "audio.i16", "offsets.npy", "rejected.csv", "card.md"):
         assert one[name] == two[name]
+
+
+LAYS_DOWN_ONLY = {"build", "discovery", "index", "inputs", "speaking", "store", "synthetic"}
+"""Modules a build imports whose change does not make built files other ones."""
+
+
+def test_all_code_that_decides_what_is_built_is_signed(tmp_path, raw):
+    specs_of(tmp_path, mine=raw)
+    code = (
+        "import sys\nfrom pathlib import Path\nimport emokit\n"
+        "from emokit.corpora.build import BuildOptions, build_corpora\n"
+        "from emokit.corpora.spec import read_specs\n"
+        f"build_corpora(read_specs({str(tmp_path / 'corpora.yaml')!r}), "
+        f"{str(tmp_path / 'emoset')!r}, BuildOptions(jobs=1, report=False))\n"
+        "root = Path(emokit.__file__).parent\n"
+        "print(*(Path(module.__file__).relative_to(root) for name, module in "
+        "list(sys.modules.items()) if name.startswith(('emokit.audio.', 'emokit.corpora.'))))\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    used = {name for name in done.stdout.split() if not name.endswith("__init__.py")}
+    signed = {*_DECIDE, "corpora/parsers/pattern.py", "corpora/catalogue.py"}
+    assert used - signed == {f"corpora/{name}.py" for name in LAYS_DOWN_ONLY}
+    assert all((Path(emokit.__file__).parent / name).is_file() for name in _DECIDE)

@@ -46,7 +46,7 @@ def test_killed_build_goes_on_where_it_stopped(tmp_path, jobs):
     build(tmp_path, mine=raw, progress=lambda *args: calls.append(args[1]))
     assert contents(tmp_path / "emoset" / "mine") == contents(tmp_path / "unbroken" / "mine")
     left = sorted(path.name for path in (tmp_path / "emoset").iterdir())
-    assert left == [".index.lock", ".mine.lock", "index.csv", "mine"]
+    assert left == [".index.csv.lock", ".mine.lock", "index.csv", "mine"]
 
 
 def test_finished_blocks_are_not_decoded_again(tmp_path):
@@ -81,7 +81,7 @@ def test_only_blocks_of_mended_files_are_decoded_again(tmp_path):
     real = blocks.decode_block
 
     def counted(*args):
-        decoded.append(args[1].key)
+        decoded.append(args[-1].key)
         return real(*args)
 
     blocks.decode_block = counted
@@ -118,10 +118,10 @@ def test_a_killed_worker_is_an_error_in_words_and_the_next_build_goes_on(tmp_pat
     specs = specs_of(tmp_path, mine=raw)
 
     def kill_workers(name, done, total):
-        listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())],
+        listing = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())],
                                  capture_output=True, text=True, check=False).stdout
         for line in listing.splitlines():
-            if "emokit.corpora.workers" in line:
+            if "emokit.core.processes" in line:
                 os.kill(int(line.split()[0]), signal.SIGKILL)
 
     with pytest.raises(EmokitError, match="decoding process was killed.*again"):

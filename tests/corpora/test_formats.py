@@ -143,7 +143,7 @@ def test_no_list_or_unclear_lists_are_an_error(tmp_path, lists):
 
 def test_empty_list_file_is_an_error(tmp_path):
     write(tmp_path, [], all="")
-    with pytest.raises(ManifestError, match="its columns are none"):
+    with pytest.raises(ManifestError, match="is empty. List the files"):
         read(tmp_path)
 
 

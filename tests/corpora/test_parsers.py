@@ -12,7 +12,8 @@ from emokit.core.errors import CorpusError
 from emokit.corpora.discovery import CROWD, discover, recognise
 from emokit.corpora.labels import CANONICAL, assign_classes
 from emokit.corpora.parsers import PARSERS, names
-from emokit.corpora.spec import CorpusSpec, parse
+from emokit.corpora.parsing import parse
+from emokit.corpora.spec import CorpusSpec
 from emokit.corpora.utterance import Misfit, Utterance
 
 PUBLISHED = {"crema_d": 7442, "emodb": 535, "emogator": 32130, "nemo": 4481, "ravdess": 1440,

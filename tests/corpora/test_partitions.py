@@ -14,7 +14,8 @@ from emokit.corpora.balance import NEAR, cost, deal, divide
 from emokit.corpora.labels import assign_classes
 from emokit.corpora.parsers import PARSERS
 from emokit.corpora.partitions import FALLBACK, assign_partitions, shared_speakers
-from emokit.corpora.spec import PartitionRule, parse, read_specs
+from emokit.corpora.parsing import parse
+from emokit.corpora.spec import PartitionRule, read_specs
 from emokit.corpora.utterance import Utterance
 
 AUTO = PartitionRule("auto")

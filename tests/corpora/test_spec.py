@@ -7,7 +7,8 @@ import pytest
 from emokit.core.config import signature
 from emokit.core.errors import ConfigError, CorpusError
 from emokit.corpora.parsers import PARSERS
-from emokit.corpora.spec import PartitionRule, packaged, parse, read_specs, survey
+from emokit.corpora.parsing import parse
+from emokit.corpora.spec import PartitionRule, packaged, read_specs, survey
 
 
 @pytest.fixture

@@ -63,9 +63,23 @@ def test_plateau_needs_no_word_about_the_patience_of_a_recipe():
 def test_unknown_keys_of_parts_in_files_are_refused(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("epochs: 3\nbackbone:\n  name: resnet\n  widht: 8\n")
-    with pytest.raises(ConfigError, match="unknown setting 'widht'. Did you mean 'width'"):
-        config, _ = resolve({}, [], path)
-        complete(config.model_settings())
+    with pytest.raises(ConfigError, match="mine.yaml:4: .*unknown setting 'widht'. Did you mean "
+                                          "'width'"):
+        resolve({}, [], path)
+    path.write_text("epochs: 3\nadapters:\n  - name: residual\n    rank: many\n")
+    with pytest.raises(ConfigError, match="mine.yaml:4: .*'rank' is 'many'"):
+        resolve({}, [], path)
+    path.write_text("pooling: max\n")
+    with pytest.raises(ConfigError, match="mine.yaml:1: Unknown pooling 'max'"):
+        resolve({}, [], path)
+    path.write_text("epochs: 1\nadapters: residual(rnk=3)\n")
+    with pytest.raises(ConfigError, match="mine.yaml:2: .*unknown setting 'rnk'"):
+        resolve({}, [], path)
+    path.write_text("backbone: {width: 8}\n")
+    with pytest.raises(ConfigError, match="^backbone resnet: unknown setting 'widht'"):
+        resolve({}, ["backbone.widht=3"], path)
+    path.write_text("backbone: {width: 8}\nadapters: residual(rank=C/8)\n")
+    assert resolve({}, [], path)[0].backbone["width"] == 8
     path.write_text("- epochs\n")
     with pytest.raises(ConfigError, match="holds no settings"):
         resolve({}, [], path)

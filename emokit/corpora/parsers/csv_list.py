@@ -95,7 +95,8 @@ def _lists(root: Path, settings: Config) -> list[tuple[Path, str]]:
         return [(path, _partition_of(path)) for path in paths]
     found = []
     tables = {path.name.lower(): path for path in sorted(root.iterdir())
-              if path.suffix.lower() in (".csv", ".tsv") and not path.name.startswith(".")}
+              if path.suffix.lower() in (".csv", ".tsv") and not path.name.startswith(".")
+              and path.is_file()}
     for partition, stems in LISTS.items():
         here = [tables[f"{stem}{suffix}"] for stem in stems for suffix in (".csv", ".tsv")
                 if f"{stem}{suffix}" in tables]
@@ -130,6 +131,8 @@ def _rows(path: Path, settings: Config) -> Iterator[tuple[int, dict[str, str]]]:
             separator = max(",;\t", key=header.count)
             reader = csv.DictReader(file, delimiter=separator, skipinitialspace=True)
             header = [(name or "").strip() for name in reader.fieldnames or ()]
+            if not header:
+                raise ManifestError(f"'{path}' is empty. List the files in it: file,label.")
             unknown = [name for name in renamed if name not in header]
             reader.fieldnames = [renamed.get(name, name) for name in header]
             lacking = [name for name in ("file", "label") if name not in reader.fieldnames]
@@ -158,6 +161,8 @@ def _rows(path: Path, settings: Config) -> Iterator[tuple[int, dict[str, str]]]:
                 yield reader.line_num, cells
     except UnicodeDecodeError:
         raise ManifestError(f"'{path}' is not UTF-8. Save it as UTF-8.") from None
+    except OSError as error:
+        raise ManifestError(f"Cannot read '{path}': {error.strerror or error}.") from None
     except csv.Error as error:
         raise ManifestError(f"'{path}' is not a CSV table ({error}).") from None
 

@@ -1,0 +1,117 @@
+"""Which corpus comes next, how often, and that no utterance is forgotten."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emokit.loading.sampler import EpochSampler, corpus_order, expected_passes, n_batches
+
+
+def sampler_of(sizes, batch_size=8, classes=3, **settings):
+    sources = [(f"c{index}", np.arange(2 * size) % classes, np.arange(0, 2 * size, 2))
+               for index, size in enumerate(sizes)]
+    return EpochSampler(sources, batch_size, **settings)
+
+
+def sequence(sampler, source, epochs):
+    return np.concatenate([plan.rows for epoch in range(epochs) for plan in sampler.plans(epoch)
+                           if plan.source == source])
+
+
+@pytest.mark.parametrize("sampler, temperature, share", [
+    ("round_robin", 0.5, [1 / 3, 1 / 3, 1 / 3]),
+    ("proportional", 0.5, [0.1, 0.3, 0.6]),
+    ("temperature", 0.0, [1 / 3, 1 / 3, 1 / 3]),
+    ("temperature", 1.0, [0.1, 0.3, 0.6]),
+    ("temperature", 0.5, [math.sqrt(part) / sum(map(math.sqrt, (0.1, 0.3, 0.6)))
+                          for part in (0.1, 0.3, 0.6)]),
+])
+def test_corpora_get_their_expected_share(sampler, temperature, share, rng):
+    order = np.concatenate([corpus_order([100, 300, 600], 40, sampler, temperature, rng)
+                            for _ in range(200)])
+    counts = np.bincount(order, minlength=3) / len(order)
+    np.testing.assert_allclose(counts, share, atol=0.01)
+
+
+@pytest.mark.parametrize("sampler", ["proportional", "temperature"])
+def test_every_epoch_gives_the_expected_number_rounded(sampler, rng):
+    exponent = 1.0 if sampler == "proportional" else 0.5
+    weight = np.array([40.0, 200, 1000, 7]) ** exponent
+    expected = weight / weight.sum() * 37
+    for _ in range(50):
+        counts = np.bincount(corpus_order([40, 200, 1000, 7], 37, sampler, 0.5, rng), minlength=4)
+        assert counts.sum() == 37
+        assert (np.abs(counts - expected) < 1).all()
+
+
+def test_round_robin_shows_every_corpus_once_a_round_in_changing_order(rng):
+    rounds = corpus_order([5, 50, 500], 30, "round_robin", 0.5, rng).reshape(10, 3)
+    assert (np.sort(rounds, axis=1) == [0, 1, 2]).all()
+    assert len({tuple(line) for line in rounds}) > 1
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=6), st.integers(1, 64),
+       st.sampled_from(["round_robin", "proportional", "temperature"]))
+@settings(max_examples=40, deadline=None)
+def test_an_epoch_has_all_utterances_over_batch_size_batches(sizes, batch_size, sampler):
+    made = sampler_of(sizes, batch_size, sampler=sampler)
+    expected = math.ceil(sum(sizes) / batch_size)
+    assert len(made) == n_batches(sizes, batch_size) == expected == len(made.plans(0))
+    assert all(1 <= len(plan.rows) <= batch_size for plan in made.plans(1))
+
+
+@pytest.mark.parametrize("sampler", ["round_robin", "proportional", "temperature"])
+def test_a_pass_is_complete_before_the_next_begins(sampler):
+    sizes = [11, 40, 5]
+    made = sampler_of(sizes, 8, sampler=sampler)
+    for source, size in enumerate(sizes):
+        rows = sequence(made, source, 12)
+        assert len(rows) > size
+        passes = [rows[start:start + size] for start in range(0, len(rows) - size + 1, size)]
+        assert all(sorted(part) == list(range(0, 2 * size, 2)) for part in passes)
+        assert len({tuple(part) for part in passes}) > 1
+        rest = rows[len(passes) * size:]
+        assert len(set(rest)) == len(rest)
+
+
+def test_one_corpus_is_shown_exactly_once_an_epoch():
+    made = sampler_of([21], 8)
+    for epoch in range(3):
+        plans = made.plans(epoch)
+        assert [len(plan.rows) for plan in plans] == [8, 8, 5]
+        assert sorted(np.concatenate([plan.rows for plan in plans])) == list(range(0, 42, 2))
+
+
+def test_plans_of_a_resumed_run_equal_those_of_an_unbroken_one():
+    unbroken, resumed = sampler_of([11, 40, 5], seed=3), sampler_of([11, 40, 5], seed=3)
+    for epoch in range(5):
+        last = unbroken.plans(epoch)
+    again = resumed.plans(4)
+    assert [plan.source for plan in last] == [plan.source for plan in again]
+    assert all((one.rows == other.rows).all() for one, other in zip(last, again))
+    other = sampler_of([11, 40, 5], seed=4).plans(4)
+    assert any(len(one.rows) != len(two.rows) or (one.rows != two.rows).any()
+               for one, two in zip(last, other))
+
+
+def test_balanced_sampling_shows_each_class_equally_often():
+    classes = np.array([0] * 90 + [1] * 9 + [2])
+    made = EpochSampler([("c", classes, np.arange(100))], 10, balanced=True)
+    shown = np.bincount(classes[sequence(made, 0, 3)], minlength=3)
+    assert shown.max() - shown.min() <= 3
+
+
+def test_a_class_that_train_lacks_is_not_sampled():
+    classes = np.array([0, 0, 2, 2, 1])
+    made = EpochSampler([("c", classes, np.arange(4))], 2, balanced=True)
+    assert set(sequence(made, 0, 3)) <= {0, 1, 2, 3}
+
+
+def test_expected_passes_say_how_often_an_epoch_shows_a_corpus():
+    # ceil(300 / 10) = 30 batches of 10; each of two corpora gets half: 150 / 100 and 150 / 200
+    assert expected_passes({"a": 100, "b": 200}, 10, "round_robin", 0.5) == {"a": 1.5, "b": 0.75}
+    assert expected_passes({"a": 100, "b": 200}, 10, "proportional", 0.5) == pytest.approx(
+        {"a": 1.0, "b": 1.0})
