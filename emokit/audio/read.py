@@ -243,7 +243,7 @@ def _opened(path: str | os.PathLike) -> soundfile.SoundFile:
             elif head[:4] == b"OggS":
                 _check_last_page(file, size)
     except FileNotFoundError:
-        raise Unreadable("the file is gone") from None
+        raise Unreadable("there is no such file") from None
     except IsADirectoryError:
         raise Unreadable("it is a folder") from None
     except PermissionError:

@@ -100,5 +100,7 @@ def _terminate(number, frame):
 
 
 def _interrupted(why: str) -> int:
-    click.echo(f"\n{why}. Run the same command again to go on.", err=True)
+    # a terminal shows ^C or half a progress bar on the present line
+    start = "\n" if sys.stderr.isatty() else ""
+    click.echo(f"{start}{why}. Run the same command again to go on.", err=True)
     return 130

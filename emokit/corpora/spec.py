@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -221,6 +222,10 @@ def _spec(name, raw, places, file, environment) -> CorpusSpec:
     if not form:
         parser = parser or name
         if parser not in PARSERS:
+            near = difflib.get_close_matches("format", [key for key in raw if key not in _KEYS], 1)
+            if near:
+                raise ConfigError(f"{at(near[0])}: unknown setting '{near[0]}' of '{name}'. Did "
+                                  "you mean 'format'?")
             raise ConfigError(
                 f"{at()}: nobody wrote a parser for '{name}'. Describe it with 'format: pattern' "
                 f"or 'format: csv', or set 'parser'. {choices(name, PARSERS)}"

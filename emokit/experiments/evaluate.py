@@ -256,9 +256,13 @@ def _scoring_words(config: Mapping[str, Any]) -> str:
 
 
 def _parameters(cell: Cell) -> dict[str, Any]:
-    stored = read_json(cell.folder / "parameters.json")
-    return {name: value for name, value in stored.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    counted = read_json(cell.folder / "parameters.json")
+    if "parts" not in counted:
+        return counted
+    return {**counted["parts"], "whole model, stored": counted["stored"],
+            "whole model, learnt": counted["learnt"],
+            "one single-corpus model, stored": counted["single"]["stored"],
+            "ratio": counted["ratio"]}
 
 
 def _history(cell: Cell) -> list[dict[str, Any]]:

@@ -212,5 +212,5 @@ def test_a_vanished_file_is_named(tmp_path):
             gone.append(sorted(raw.rglob("*.wav"))[-1])
             gone[0].unlink()
 
-    with pytest.raises(CorpusError, match=r"s4/sadness_9.wav \(the file is gone\)"):
+    with pytest.raises(CorpusError, match=r"s4/sadness_9.wav \(there is no such file\)"):
         build(tmp_path, mine=raw, progress=vanish)

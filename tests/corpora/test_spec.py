@@ -201,3 +201,10 @@ def test_a_root_without_utterances_is_an_error(tmp_path):
 
 def test_an_empty_file_holds_no_choices(folder, tmp_path):
     assert len(read_specs(yaml(tmp_path, "# nothing\n"), (), folder)) == 2
+
+
+def test_a_misspelt_format_is_told_as_such(tmp_path):
+    (tmp_path / "corpora.yaml").write_text("mine:\n  fromat: pattern\n  root: /tmp\n")
+    with pytest.raises(ConfigError, match="corpora.yaml:2: unknown setting 'fromat' of 'mine'. "
+                                          "Did you mean 'format'"):
+        survey(tmp_path / "corpora.yaml")
