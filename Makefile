@@ -5,7 +5,6 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := emokit tests benchmarks setup.py
-export OMP_NUM_THREADS ?= 2
 
 .PHONY: all install lint test test-slow demo bench docs clean
 
