@@ -75,7 +75,7 @@ def plan_blocks(items: Sequence[Item]) -> list[Block]:
     most = max(16, min(BLOCK_FILES, len(items) // 16))
 
     def close():
-        text = json.dumps([DECODER, [dataclasses.astuple(item) for item in here]])
+        text = json.dumps([DECODER, [[*vars(item).values()] for item in here]])
         key = hashlib.sha256(text.encode()).hexdigest()[:24]
         blocks.append(Block(len(blocks), tuple(here), key))
 
@@ -118,8 +118,8 @@ def decode_block(root: str | os.PathLike, folder: Path, block: Block) -> list[St
                     silent=is_silent(decoded.samples),
                 ))
         os.replace(partial, samples_path)
-        text = json.dumps({"key": block.key, "stored": [dataclasses.astuple(row)
-                                                        for row in stored]})
+        # not astuple, which copies every value and takes a twentieth of the whole build
+        text = json.dumps({"key": block.key, "stored": [[*vars(row).values()] for row in stored]})
         partial.write_text(text)
         os.replace(partial, record_path)
     return stored
