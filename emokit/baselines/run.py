@@ -17,7 +17,7 @@ from emokit.baselines import linear
 from emokit.baselines.config import BaselineConfig
 from emokit.core.config import from_mapping, signature, to_mapping
 from emokit.core.errors import EmokitError
-from emokit.core.files import atomic, read_yaml, write_csv, write_json, write_yaml
+from emokit.core.files import read_yaml, write_bytes, write_csv, write_json, write_yaml
 from emokit.corpora.store import BuiltCorpus, open_emoset
 from emokit.loading.dataset import to_float
 from emokit.loading.source import Source, folds_of, make_source
@@ -71,7 +71,6 @@ def _fit_cell(cell: Cell, source: Source, config: BaselineConfig, cache: dict) -
     if not group.is_file():
         write_yaml(group, {key: value for key, value in settings.items()
                            if key not in ("corpora", "folds")})
-    (cell.folder / METRICS).unlink(missing_ok=True)
     start_cell(cell, settings,
                {"stored": int(model.weight.size + model.bias.size + 2 * model.mean.size)},
                environment("cpu", "float64", "linear model"))
@@ -99,7 +98,7 @@ def _features(extract, source: Source, rows: Iterable[int], cache: dict) -> np.n
 
 
 def _save(cell: Cell, model: linear.LinearModel, source: Source, config: BaselineConfig) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes
 
     facts = {"version": __version__, "regime": "baseline", "target": config.target, "seed": 0,
              "fold": source.fold, "manifests": {source.name: source.corpus.signature},
@@ -108,8 +107,7 @@ def _save(cell: Cell, model: linear.LinearModel, source: Source, config: Baselin
             "labels": {source.name: list(source.labels)}, "penalty": model.penalty}
     tensors = {name: np.ascontiguousarray(getattr(model, name))
                for name in ("mean", "scale", "weight", "bias")}
-    with atomic(cell.folder / BEST) as partial:
-        save_file(tensors, partial, metadata={"emokit": json.dumps(meta, sort_keys=True)})
+    write_bytes(cell.folder / BEST, to_bytes(tensors, {"emokit": json.dumps(meta, sort_keys=True)}))
 
 
 def read_facts(cell: Cell) -> dict[str, Any]:

@@ -79,6 +79,34 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             partial.unlink()
 
 
+@contextlib.contextmanager
+def locked(path: str | os.PathLike, busy: EmokitError, wait: bool = False) -> Iterator[None]:
+    """Hold a lock file while the block runs; the lock dies with its process, the file stays.
+
+    Args:
+        busy: raised if another process holds it.
+        wait: wait for the other process instead.
+    """
+    path = Path(path)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise busy from None
+        except OSError:
+            # some network file systems know no locks
+            pass
+        yield
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -89,6 +117,17 @@ def write_text(path: str | os.PathLike, text: str) -> Path:
     """Write UTF-8 text whole or not at all."""
     with atomic(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+    return Path(path)
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
+    """Write bytes whole or not at all.
+
+    Writers of weights get their bytes made in memory and written here, because on a full disk they
+    raise errors of their own that say nothing.
+    """
+    with atomic(path) as partial:
+        partial.write_bytes(data)
     return Path(path)
 
 
@@ -114,7 +153,9 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EmokitError(f"There is no file '{path}'.") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise EmokitError(f"Cannot read '{path}': {error.strerror}.") from None
+    except ValueError as error:
         raise EmokitError(
             f"'{path}' is not valid JSON ({error}). Remove it and run what made it again."
         ) from None
@@ -266,7 +307,9 @@ def read_csv(path: str | os.PathLike, **types: str):
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
         raise ManifestError(f"There is no file '{path}'.") from None
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
+    except OSError as error:
+        raise ManifestError(f"Cannot read '{path}': {error.strerror}.") from None
+    except ValueError as error:
         raise ManifestError(f"'{path}' is not a CSV table ({str(error).strip()}).") from None
     for column, kind in types.items():
         if column in table:

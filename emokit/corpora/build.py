@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from emokit.core.config import knob
 from emokit.core.errors import CorpusError, EmokitError, choices, culprits
-from emokit.core.files import disk_errors, read_json, remove_tree, write_csv, write_json
+from emokit.core.files import (
+    disk_errors, locked, read_json, remove_tree, write_csv, write_json,
+)
 from emokit.corpora.spec import CorpusSpec
 
 BUILD_VERSION = 1
@@ -321,26 +323,8 @@ def _recover(out: Path, name: str) -> None:
         remove_tree(old)
 
 
-@contextlib.contextmanager
-def _lock(out: Path, name: str, wait: bool = False) -> Iterator[None]:
-    """Keep two processes from building one corpus at once; the lock dies with its process."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    path = out / f".{name}.lock"
-    with disk_errors(path):
-        file = open(path, "w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise CorpusError(
-                f"Another process is building '{name}' in '{out}'. Wait for it, or build into "
-                "another folder with --emoset."
-            ) from None
-        except OSError:
-            # some network file systems know no locks
-            pass
-        yield
+def _lock(out: Path, name: str, wait: bool = False):
+    """Keep two processes from building one corpus at once."""
+    return locked(out / f".{name}.lock", CorpusError(
+        f"Another process is building '{name}' in '{out}'. Wait for it, or build into another "
+        "folder with --emoset."), wait)

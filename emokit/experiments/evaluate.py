@@ -130,28 +130,46 @@ def _default(runs: Path) -> Group:
 
 
 def _reference(subject: Group | Path, runs: Path, emoset) -> tuple[Group, list[str]]:
-    """Find the newest group of single models with the subject's folds, or fit the baseline."""
-    folds = {cell.fold for cell in subject.cells()} if isinstance(subject, Group) else {None}
+    """Find the newest single models with the subject's folds and target, or fit the baseline."""
+    cells = _complete(subject) if isinstance(subject, Group) else []
+    facts = [_facts_of(cell) for cell in cells]
+    target = facts[0]["target"] if facts else None
+    folds = _folds(cells)
     for group in reversed(groups(runs)):
         if isinstance(subject, Group) and group.folder == subject.folder:
             continue
-        complete = [cell for cell in group.cells() if cell.is_complete]
         config = group.config()
         if (config["regime"] == "single" and config["mode"] == "scratch"
-                and {cell.fold for cell in complete} == folds):
-            return group, [f"compared with {group.name}"]
+                and target in (None, config["target"])):
+            complete = [cell for cell in group.cells() if cell.is_complete]
+            if complete and _folds(complete) == folds:
+                return group, [f"compared with {group.name}"]
     from emokit.baselines.config import BaselineConfig
     from emokit.baselines.run import run_baseline
 
-    facts = _facts_of(subject.cells()[0]) if isinstance(subject, Group) else {}
-    chosen = "all" if folds != {None} else "none"
     log.info("No single-corpus models to compare with: fitting the linear log-mel baseline")
     group, _ = run_baseline(BaselineConfig(
-        target=facts.get("target", "emotion"), folds=chosen,
-        corpora=sorted(facts.get("corpora", {}))), emoset, runs)
+        target=target or "emotion",
+        folds="none" if not folds else "all" if len(folds) > 1 else str(min(folds)),
+        corpora=sorted({corpus for one in facts for corpus in one["corpora"]})), emoset, runs)
     return group, [
         "There are no single-corpus models to compare with, so the linear log-mel baseline was "
         "fitted and is the reference. Train them with: emokit train --regime single"]
+
+
+def _folds(cells: Sequence[Cell]) -> set[int]:
+    """Give the folds of cells; corpora with official partitions may have none beside others."""
+    return {cell.fold for cell in cells} - {None}
+
+
+def _complete(group: Group) -> list[Cell]:
+    """Give the complete cells of a group, lower folds first."""
+    cells = group.cells()
+    complete = sorted((cell for cell in cells if cell.is_complete),
+                      key=lambda cell: (cell.fold or 0, cell.name))
+    if not complete:
+        raise EmokitError(f"Group '{group.name}' has no complete cell yet. Train it first.")
+    return complete
 
 
 def _facts_of(cell: Cell) -> Mapping[str, Any]:
@@ -174,19 +192,29 @@ def group_system(group: Group, partition: str, emoset: str | Path, device: str =
     """Read a group's predictions on a partition, making those that are missing.
 
     Raises:
-        EmokitError: no complete cell, or a corpus was built anew since training.
+        EmokitError: no complete cell, cells of different builds, or predictions are missing and a
+            corpus was built anew since training.
     """
-    complete = [cell for cell in group.cells() if cell.is_complete]
+    complete = _complete(group)
     missing = [cell.name for cell in group.cells() if not cell.is_complete]
-    if not complete:
-        raise EmokitError(f"Group '{group.name}' has no complete cell yet. Train it first.")
     if missing:
         log.warning("%s: %d cells are not complete and left out: %s", group.name, len(missing),
                     ", ".join(missing[:3]))
-    found, corpora = [], []
+    found, builds, scored = [], {}, set()
     for cell in complete:
         facts = _facts_of(cell)
-        for corpus in facts["corpora"]:
+        for corpus, own in facts["corpora"].items():
+            if builds.setdefault(corpus, facts["manifests"][corpus]) != facts["manifests"][corpus]:
+                raise EmokitError(
+                    f"Cells of '{group.name}' were trained on different builds of '{corpus}', "
+                    f"{cell.name} on another than those before it. Remove the folders of the older "
+                    "ones and train them again."
+                )
+            # a corpus with fewer folds than others, or none, is tested again by later cells
+            key = corpus, cell.seed, own.get("fold", cell.fold)
+            if key in scored:
+                continue
+            scored.add(key)
             path = cell.predictions(corpus, partition)
             if not path.is_file():
                 log.info("scoring %s of %s", partition, cell.name)
@@ -197,8 +225,7 @@ def group_system(group: Group, partition: str, emoset: str | Path, device: str =
                     "Choose another --partition."
                 )
             found += [dataclasses.replace(one, seed=cell.seed) for one in tables.read(path)]
-            corpora.append(corpus)
-    return collect(group.name, found, _group_facts(group, complete, sorted(set(corpora)), emoset))
+    return collect(group.name, found, _group_facts(group, complete, builds, emoset))
 
 
 def _score(group: Group, cell: Cell, emoset, partition: str, device: str) -> None:
@@ -212,16 +239,24 @@ def _score(group: Group, cell: Cell, emoset, partition: str, device: str) -> Non
         score_cell(cell, emoset, partition, device)
 
 
-def _group_facts(group: Group, cells: Sequence[Cell], corpora: Sequence[str], emoset
+def _group_facts(group: Group, cells: Sequence[Cell], builds: Mapping[str, str], emoset
                  ) -> dict[str, Any]:
-    """Collect what a report says besides numbers."""
+    """Collect what a report says besides numbers.
+
+    Args:
+        builds: corpus to the signature of the build that was predicted.
+    """
     partitions, waivers = {}, {}
     built = set(built_names(emoset))
     folded = any(cell.fold is not None for cell in cells)
-    for corpus in corpora:
+    for corpus, signature in sorted(builds.items()):
         if corpus not in built:
             continue
         build = read_json(Path(emoset) / corpus / BUILD)
+        if build["signature"] != signature:
+            log.warning("%s: '%s' was built anew since; scores and report are of the former build",
+                        group.name, corpus)
+            continue
         partitions[corpus] = dict(build["partitions"])
         if folded and build["partitions"].get("kind") != "official":
             disjoint = build["partitions"].get("speaker_disjoint", True)

@@ -75,9 +75,11 @@ class _Passes:
                 # uniform over classes: draw a class, then one of its rows with replacement
                 labels = self.classes[self.rows]
                 present = np.unique(labels)
-                groups = [self.rows[labels == label] for label in present]
                 picks = rng.permutation(np.arange(len(self.rows)) % len(present))
-                order = np.array([rng.choice(groups[pick]) for pick in picks])
+                order = np.empty_like(self.rows)
+                for index, label in enumerate(present):
+                    there = picks == index
+                    order[there] = rng.choice(self.rows[labels == label], there.sum())
             self._cached = (number, order)
         return self._cached[1]
 

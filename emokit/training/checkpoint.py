@@ -13,8 +13,9 @@ from typing import Any
 
 from emokit.core.config import from_mapping, to_mapping
 from emokit.core.errors import CheckpointError, choices
-from emokit.core.files import atomic
+from emokit.core.files import write_bytes
 from emokit.models.settings import ModelSettings
+from emokit.training.run import METRICS
 
 SCHEMA = 1
 _KEY = "emokit"
@@ -28,8 +29,10 @@ class Checkpoint:
         path: the file.
         settings: of the model.
         labels: corpus (head) to its ordered classes.
-        facts: `regime, mode, target, seed, fold, epoch, dev_uar, window, scoring, manifests
-            {corpus: signature}, corpora {corpus: {head, labels}}, init, version`.
+        facts: `regime, mode, target, views` (version of the label views)`, seed, fold, epoch,
+            dev_uar, window, scoring, manifests {corpus: signature}, corpora {corpus: {head,
+            labels, fold}}, init` (hash of the base)`, ancestors` (fold and manifests of every
+            base before)`, version`.
     """
 
     path: Path
@@ -40,30 +43,25 @@ class Checkpoint:
 
 def save(path: str | os.PathLike, model, facts: Mapping[str, Any]) -> Path:
     """Write a model's weights and facts whole or not at all."""
-    from safetensors.torch import save_file
-
     meta = {"schema": SCHEMA, "kind": "model", "settings": to_mapping(model.settings),
             "labels": {name: list(labels) for name, labels in model.labels.items()},
             "facts": dict(facts)}
-    tensors = {name: tensor.detach().cpu().contiguous()
-               for name, tensor in model.state_for_checkpoint().items()}
-    with atomic(path) as partial:
-        save_file(tensors, partial, metadata={_KEY: json.dumps(meta, sort_keys=True)})
-    return Path(path)
+    return _write(path, model.state_for_checkpoint(), meta)
 
 
 def save_corpus(path: str | os.PathLike, model, corpus: str, facts: Mapping[str, Any]) -> Path:
     """Write adapter, norms, normalisation and head of one corpus alone."""
-    from safetensors.torch import save_file
-
     meta = {"schema": SCHEMA, "kind": "corpus", "corpus": corpus,
             "settings": to_mapping(model.settings), "labels": {corpus: list(model.labels[corpus])},
             "facts": {**facts, "backbone_hash": backbone_hash(model)}}
-    tensors = {name: tensor.detach().cpu().contiguous()
-               for name, tensor in model.corpus_state(corpus).items()}
-    with atomic(path) as partial:
-        save_file(tensors, partial, metadata={_KEY: json.dumps(meta, sort_keys=True)})
-    return Path(path)
+    return _write(path, model.corpus_state(corpus), meta)
+
+
+def _write(path: str | os.PathLike, state: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
+    from safetensors.torch import save as to_bytes
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    return write_bytes(path, to_bytes(tensors, {_KEY: json.dumps(meta, sort_keys=True)}))
 
 
 def backbone_hash(model) -> str:
@@ -203,10 +201,10 @@ def find(runs: str | os.PathLike, name: str, which: str = "best") -> Path:
     """Find the checkpoint that GROUP, GROUP/CELL or a file name means.
 
     A group is named by its folder or an unambiguous beginning of its name; a group of one cell
-    needs no cell.
+    needs no cell. A file is taken as it is.
 
     Raises:
-        CheckpointError: nothing, or several, with the choices.
+        CheckpointError: nothing, or several, with the choices; or a cell that is not complete.
     """
     runs = Path(runs)
     given = Path(name)
@@ -216,7 +214,7 @@ def find(runs: str | os.PathLike, name: str, which: str = "best") -> Path:
     # a path to a folder works as well as a name below --runs
     for base in (given, runs / name):
         if (base / file).is_file():
-            return base / file
+            return _complete(base / file)
     group_name, _, cell = name.rstrip("/").removeprefix(f"{runs}/").partition("/")
     groups = sorted({path.parents[1] for path in runs.glob(f"*/*/{file}")})
     matching = [path for path in groups if path.name == group_name] or [
@@ -239,4 +237,13 @@ def find(runs: str | os.PathLike, name: str, which: str = "best") -> Path:
             f"Group '{matching[0].name}' has the cells {', '.join(cells)}. "
             f"Name one: {matching[0].name}/{cells[0]}"
         )
-    return matching[0] / cell / file
+    return _complete(matching[0] / cell / file)
+
+
+def _complete(path: Path) -> Path:
+    if not (path.parent / METRICS).is_file():
+        raise CheckpointError(
+            f"'{path.parent}' is not fitted to the end. Run its `emokit train` line again, or name "
+            f"the file to take it as it is: {path}"
+        )
+    return path

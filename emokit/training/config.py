@@ -29,8 +29,8 @@ class TrainConfig(ModelSettings):
                        choices=REGIMES)
     mode: str | None = knob(None, "What learns: everything from random weights (scratch) or from "
                             "--init (finetune), the head, or adapters, norms and head. Default: "
-                            "scratch without --init, with it adapters if any are named, otherwise "
-                            "finetune.", choices=MODES)
+                            "scratch without --init; with it, in regime single, adapters if any "
+                            "are named; otherwise finetune.", choices=MODES)
     init: str | None = knob(None, "Start from this run: a group or GROUP/CELL below --runs, or a "
                             "checkpoint file.")
     target: str = knob("emotion", "Label view: the corpus's own classes, or a canonical one.",

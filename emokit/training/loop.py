@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import logging
 import math
 import time
@@ -14,7 +15,7 @@ import torch
 
 from emokit.audio.augment import make as make_augmentations
 from emokit.core.errors import EmokitError
-from emokit.core.files import atomic, write_csv, write_json
+from emokit.core.files import write_bytes, write_csv, write_json
 from emokit.core.seeding import derive, torch_generator
 from emokit.loading.dataset import TrainBatches, load
 from emokit.loading.sampler import EpochSampler
@@ -260,12 +261,13 @@ class _Trainer:
                                 for name, figures in record["corpora"].items()}})
 
     def _save_resume(self) -> None:
-        with atomic(self.cell.folder / RESUME) as partial:
-            torch.save({
-                "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                "progress": dataclasses.asdict(self.state), "history": self.history,
-                "head_steps": self.head_steps, "facts": self.facts,
-            }, partial)
+        data = io.BytesIO()
+        torch.save({
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "progress": dataclasses.asdict(self.state), "history": self.history,
+            "head_steps": self.head_steps, "facts": self.facts,
+        }, data)
+        write_bytes(self.cell.folder / RESUME, data.getbuffer())
 
     def resume(self) -> None:
         """Take up where the last complete epoch ended, if there is one."""
@@ -281,11 +283,12 @@ class _Trainer:
                 f"'{path}' cannot be read ({type(error).__name__}). Remove it to begin the cell "
                 "anew."
             ) from None
-        if saved["facts"]["manifests"] != self.facts["manifests"]:
-            raise EmokitError(
-                f"'{self.cell.folder}' was begun on another build of its corpora. Remove that "
-                "folder to begin anew."
-            )
+        for fact, words in (("manifests", "another build of its corpora"),
+                            ("init", "other weights than --init means now")):
+            if saved["facts"][fact] != self.facts[fact]:
+                raise EmokitError(
+                    f"'{self.cell.folder}' was begun on {words}. Remove that folder to begin anew."
+                )
         self.state = Progress(**saved["progress"])
         self.history, self.head_steps = saved["history"], saved["head_steps"]
         self.model.load_state_dict(saved["model"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -45,7 +45,6 @@ def crop_probabilities(
     for index, length in enumerate(lengths):
         spans = [(0, int(length))] if size is None else scoring_crops(int(length), size, rule)
         crops += [(index, start, stop) for start, stop in spans]
-    crops.sort(key=lambda crop: (crop[1] - crop[2], crop[0], crop[1]))
     total = np.zeros((len(lengths), len(model.labels[head])))
     count = np.zeros(len(lengths))
     device = next(model.parameters()).device
@@ -53,7 +52,7 @@ def crop_probabilities(
     model.eval()
     try:
         with torch.inference_mode():
-            for some in _batches(crops):
+            for some in batches(crops):
                 batch = collate([read(*crop) for crop in some], head)
                 logits = model(batch.to(device)).float()
                 probabilities = torch.softmax(logits.double().cpu(), dim=1).numpy()
@@ -65,8 +64,13 @@ def crop_probabilities(
     return total / count[:, None]
 
 
-def _batches(crops):
-    """Cut crops, longest first, into batches bounded in number and in seconds with padding."""
+def batches(crops: Iterable[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
+    """Put crops together, longest first, bounded in number and in seconds with padding.
+
+    Args:
+        crops: (utterance, start, stop) in samples.
+    """
+    crops = sorted(crops, key=lambda crop: (crop[1] - crop[2], crop[0], crop[1]))
     start = 0
     while start < len(crops):
         longest = max(1, crops[start][2] - crops[start][1])
@@ -113,6 +117,8 @@ def prediction_table(source: Source, partition: str, probabilities: np.ndarray,
         "partition": partition, "truth": labels[truth],
         "prediction": labels[probabilities.argmax(axis=1)],
     })
+    if "dialogue" in rows:
+        table["dialogue"] = rows["dialogue"]
     for index, label in enumerate(source.labels):
         table[f"p_{label}"] = probabilities[:, index]
     return table.reset_index(drop=True)

@@ -13,11 +13,14 @@ from typing import Any
 
 from emokit import __version__
 from emokit.core.errors import EmokitError, choices
-from emokit.core.files import disk_errors, read_json, to_json, write_json, write_text, write_yaml
+from emokit.core.files import (
+    disk_errors, locked, read_json, remove_tree, to_json, write_json, write_text, write_yaml,
+)
 
 CONFIG, ENVIRONMENT, HISTORY = "config.yaml", "environment.json", "history.jsonl"
 METRICS, PARAMETERS, RESUME = "metrics.json", "parameters.json", "resume.pt"
 BEST, LAST, FAILED = "best.safetensors", "last.safetensors", "failed.json"
+PREDICTIONS = "predictions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +93,18 @@ class Cell:
             with open(self.folder / HISTORY, "a", encoding="utf-8") as file:
                 file.write(to_json(record) + "\n")
 
+    def alone(self):
+        """Keep other processes from fitting the same cell at once; a context.
+
+        Raises:
+            EmokitError: one does.
+        """
+        return locked(self.folder / ".lock", EmokitError(
+            f"Another process is fitting '{self.folder}'. Wait for it, or fit other cells."))
+
     def predictions(self, corpus: str, partition: str) -> Path:
         """Name the file of predictions of one corpus and partition."""
-        return self.folder / "predictions" / f"{corpus}.{partition}.csv"
+        return self.folder / PREDICTIONS / f"{corpus}.{partition}.csv"
 
 
 def _parse(name: str) -> tuple[str, int | None, str]:
@@ -202,7 +214,9 @@ def _commit() -> str | None:
 
 def start_cell(cell: Cell, config: dict[str, Any], parameters: dict[str, Any],
                surroundings: dict[str, Any]) -> None:
-    """Write what is known before the first epoch."""
+    """Write what is known before the first epoch, and drop what a former model here has said."""
+    (cell.folder / METRICS).unlink(missing_ok=True)
+    remove_tree(cell.folder / PREDICTIONS)
     write_json(cell.folder / ENVIRONMENT, surroundings)
     write_json(cell.folder / PARAMETERS, parameters)
     (cell.folder / FAILED).unlink(missing_ok=True)

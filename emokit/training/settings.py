@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emokit.core.config import assign, field_types, from_mapping, merge, parse_spec, to_mapping
+from emokit.core.config import assign, from_mapping, merge, parse_spec, to_mapping
 from emokit.core.errors import ConfigError, choices, culprits
 from emokit.core.files import read_yaml
 from emokit.models.settings import ModelSettings
@@ -76,23 +77,25 @@ def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path
     explicit = _expanded(explicit)
     named = _expanded(flags)
     # parts named by a flag must exist before --set reaches into them, yet flags win over --set
-    explicit = merge(explicit, {key: named[key] for key in named
-                                if key in (*_SPECS, *_PARTS)})
+    explicit = merge(explicit, copy.deepcopy({key: named[key] for key in named
+                                              if key in (*_SPECS, *_PARTS)}))
     preset = _recipe_of(explicit, named, sets)
     parts = ModelSettings()
     # the default part must be there by name before --set reaches into it
     there = {**{key: getattr(parts, key) for key in _PARTS}, **{key: [] for key in _SPECS}}
     settings = merge(there, _expanded(read_recipe(preset)))
     settings = merge(settings, explicit)
-    set_keys: dict[str, Any] = {}
     for assignment in sets:
         assign(settings, assignment)
         key = assignment.split("=")[0].split(".")[0].strip()
-        set_keys[key] = settings[key]
-    settings = _expanded(settings)
-    settings = {**settings, **{key: value for key, value in named.items()
-                               if key not in (*_SPECS, *_PARTS)}}
-    explicit = {**explicit, **set_keys, **named}
+        if key in _PARTS:
+            # of a part only what was typed: a base must not contradict what a recipe filled
+            assign(explicit, assignment)
+            explicit = _expanded(explicit)
+        else:
+            explicit[key] = settings[key]
+    settings = _over(_expanded(settings), named)
+    explicit = _over(explicit, named)
     if settings.get("schedule") == "plateau" and "patience" not in explicit:
         # the patience of a recipe for another schedule; who names both is told that it cannot be
         settings["patience"] = None
@@ -150,6 +153,16 @@ def _expanded(settings: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _over(settings: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay flags over settings; a part that a flag names keeps what else is said of it."""
+    result = merge(settings, flags)
+    for key in _SPECS:
+        if key in flags:
+            former = {item["name"]: item for item in settings.get(key, ())}
+            result[key] = [merge(former.get(item["name"], {}), item) for item in flags[key]]
+    return result
+
+
 def _recipe_of(explicit: Mapping, named: Mapping, sets: Sequence[str]) -> str:
     preset = named.get("preset") or explicit.get("preset")
     for assignment in sets:
@@ -178,7 +191,7 @@ def _checked(config: TrainConfig) -> TrainConfig:
         raise ConfigError("--mode scratch starts from random weights; leave out --init.")
     if mode is None:
         mode = "scratch" if config.init is None else (
-            "adapters" if config.adapters else "finetune")
+            "adapters" if config.adapters and config.regime == "single" else "finetune")
     if config.regime != "single" and mode in ("head", "adapters"):
         raise ConfigError(
             f"--regime {config.regime} trains the shared weights; --mode {mode} freezes them. "
@@ -209,9 +222,3 @@ def table(config: TrainConfig) -> list[tuple[str, str]]:
             value = format_spec([value])
         rows.append((name, "none" if value in (None, []) else str(value)))
     return rows
-
-
-def list_fields() -> set[str]:
-    """Name the fields that hold lists, which the command line takes comma-separated."""
-    return {name for name, kind in field_types(TrainConfig).items()
-            if getattr(kind, "__origin__", kind) is list}

@@ -20,6 +20,7 @@ from emokit.models.model import EmotionModel
 from emokit.models.settings import ModelSettings, complete
 from emokit.models.starting import start_from
 from emokit.training import checkpoint
+from emokit.training.predict import batches
 from emokit.training.run import Group, find_group
 
 log = logging.getLogger("emokit")
@@ -67,7 +68,7 @@ def init_checkpoint(runs: Path, init: str, who: str, seed: int, fold: int | None
 
 def make_model(settings: ModelSettings, sources: Sequence[Source], seed: int,
                base: Path | None = None, explicit: Mapping[str, Any] | None = None,
-               mode: str = "scratch") -> tuple[EmotionModel, str | None]:
+               mode: str = "scratch") -> tuple[EmotionModel, checkpoint.Checkpoint | None]:
     """Make the model of a cell, normalisation set.
 
     Args:
@@ -78,11 +79,11 @@ def make_model(settings: ModelSettings, sources: Sequence[Source], seed: int,
         mode: `adapters` without adapters named takes those of the base.
 
     Returns:
-        (model on the CPU, hash of the base file or None).
+        (model on the CPU, the base or None).
 
     Raises:
         ConfigError: a setting that the base contradicts.
-        CheckpointError: the base has seen utterances of our dev or test.
+        CheckpointError: the base, or one that it began from, was trained on our dev or test.
     """
     labels = {source.head: source.head_labels for source in sources}
     seed_everything(derive(seed, "weights") % 2**31)
@@ -97,7 +98,7 @@ def make_model(settings: ModelSettings, sources: Sequence[Source], seed: int,
     log.info("started from %s: %s", base, ", ".join(f"{name} {how}"
                                                     for name, how in started.items()))
     _normalise(model, sources, {head for head, how in started.items() if how == "mean"})
-    return model, file_digest(base)
+    return model, found
 
 
 def _settings_on(found: checkpoint.Checkpoint, settings: ModelSettings, base: Path,
@@ -105,9 +106,9 @@ def _settings_on(found: checkpoint.Checkpoint, settings: ModelSettings, base: Pa
     """Give the settings of a model on a base: shared parts of the base, the rest as set."""
     mine, theirs = to_mapping(settings), to_mapping(found.settings)
     for part in _SHARED_PARTS:
-        if part in explicit and not _agrees(mine[part], theirs[part]):
+        if part in explicit and not _agrees(explicit[part], theirs[part]):
             raise ConfigError(
-                f"'{part}' is {mine[part]}, but the base '{base}' has {theirs[part]}. Leave "
+                f"'{part}' is {explicit[part]}, but the base '{base}' has {theirs[part]}. Leave "
                 f"'{part}' out, or choose another --init."
             )
     adapters = settings.adapters or (found.settings.adapters if mode == "adapters" else [])
@@ -124,27 +125,30 @@ def _agrees(named: Any, base: Any) -> bool:
 
 
 def _refuse_leaks(found, sources: Sequence[Source]) -> None:
-    """Refuse a base that was trained on our dev or test utterances."""
-    seen = found.facts["corpora"]
-    for source in sources:
-        if source.name not in seen:
-            continue
-        if found.facts["manifests"][source.name] != source.corpus.signature:
+    """Refuse a base that was trained on our dev or test, itself or any that it began from."""
+    for facts in (found.facts, *found.facts.get("ancestors", ())):
+        for source in sources:
+            if source.name in facts["manifests"]:
+                _refuse_leak(found.path, facts, source)
+
+
+def _refuse_leak(base: Path, facts: Mapping[str, Any], source: Source) -> None:
+    if facts["manifests"][source.name] != source.corpus.signature:
+        raise CheckpointError(
+            f"The base '{base}' saw another build of '{source.name}', so nobody can tell whether "
+            "it saw this dev or test. Train the base again."
+        )
+    theirs = make_source(source.corpus, "emotion", fold_of(source.corpus, facts["fold"]))
+    trained = set(theirs.rows["train"].tolist())
+    for partition in ("dev", "test"):
+        both = sorted(trained & set(source.rows[partition].tolist()))
+        if both:
+            names = source.corpus.manifest["utterance"].iloc[both[:4]].tolist()
             raise CheckpointError(
-                f"The base '{found.path}' saw another build of '{source.name}', so nobody can "
-                "tell whether it saw this dev or test. Train the base again."
+                f"The base '{base}' was trained on {len(both)} utterances of {partition} of "
+                f"'{source.name}' (fold {facts['fold']} against {source.fold}); first: "
+                f"{culprits(names)}. Use the base of the same fold."
             )
-        theirs = make_source(source.corpus, "emotion", fold_of(source.corpus, found.facts["fold"]))
-        trained = set(theirs.rows["train"].tolist())
-        for partition in ("dev", "test"):
-            both = sorted(trained & set(source.rows[partition].tolist()))
-            if both:
-                names = source.corpus.manifest["utterance"].iloc[both[:4]].tolist()
-                raise CheckpointError(
-                    f"The base '{found.path}' was trained on {len(both)} utterances of "
-                    f"{partition} of '{source.name}' (fold {found.facts['fold']} against "
-                    f"{source.fold}); first: {culprits(names)}. Use the base of the same fold."
-                )
 
 
 def _normalise(model: EmotionModel, sources: Sequence[Source], fresh: set[str]) -> None:
@@ -166,15 +170,16 @@ def _normalise(model: EmotionModel, sources: Sequence[Source], fresh: set[str]) 
         model.set_normalisation(head, mean.float(), std.float())
 
 
-def _moments(model: EmotionModel, source: Source, batch_size: int = 32):
+def _moments(model: EmotionModel, source: Source):
     """Sum frames, their values and squares per band over the train partition, in float64."""
     rows, audio = source.rows["train"], source.corpus.audio
+    # ten minutes a row at most, so that one long file cannot fill the memory
+    spans = [(int(row), 0, min(int(length), 600 * RATE))
+             for row, length in zip(rows, audio.lengths[rows])]
     n, total, squares = 0, 0.0, 0.0
     with torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            # ten minutes a row at most, so that one long file cannot fill the memory
-            some = [audio.read(int(row), 0, 600 * RATE) for row in rows[start:start + batch_size]]
-            batch = collate(some, source.head)
+        for some in batches(spans):
+            batch = collate([audio.read(*span) for span in some], source.head)
             frames, lengths = model.frontend(batch.inputs, batch.lengths)
             real = torch.arange(frames.shape[1])[None, :] < lengths[:, None]
             values = frames[real].double()

@@ -12,12 +12,13 @@ from typing import Any
 from emokit import __version__
 from emokit.core.config import to_mapping
 from emokit.core.errors import ConfigError, EmokitError, culprits
-from emokit.core.files import write_json, write_yaml
+from emokit.core.files import file_digest, write_json, write_yaml
+from emokit.corpora import views
 from emokit.corpora.store import BuiltCorpus, open_emoset
 from emokit.loading.source import POOLED, Source, fold_of, folds_of, make_source
 from emokit.models.settings import complete
 from emokit.training.config import TrainConfig, group_signature
-from emokit.training.run import FAILED, Cell, Group, cell_name, environment, start_cell
+from emokit.training.run import BEST, FAILED, Cell, Group, cell_name, environment, start_cell
 from emokit.training.settings import table
 
 log = logging.getLogger("emokit")
@@ -49,6 +50,9 @@ def effective(config: TrainConfig) -> TrainConfig:
 def group_name(config: TrainConfig, name: str | None = None, folded: bool = False) -> str:
     """Name a group by what distinguishes it at a glance, without its signature."""
     if name:
+        if name != Path(name).name:
+            raise ConfigError(f"--name is '{name}', but a group is one folder below --runs. Leave "
+                              "out the '/'.")
         return name
     parts = [config.regime]
     if config.mode != "scratch":
@@ -119,15 +123,10 @@ def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, 
         break_on_hyphens=False))
     for task in tasks:
         if task.cell.is_complete:
-            _check_same_build(task)
+            _check_current(task, config, runs)
             log.info("%s is complete", task.cell.name)
-            continue
-        try:
+        else:
             fit_cell(task, config, explicit, runs)
-        except EmokitError as error:
-            if task.cell.folder.is_dir():
-                write_json(task.cell.folder / FAILED, {"error": str(error)})
-            raise
     return group, tasks
 
 
@@ -138,7 +137,8 @@ def _refuse_early(config: TrainConfig, tasks: Sequence[Task]) -> None:
 
     device_of(config.device)
     make(config.augment)
-    for task in tasks:
+    # seeds see the same sources
+    for task in (task for task in tasks if task.seed == config.seeds[0]):
         for source in sources_of(config, task.corpora, task.fold):
             if config.loss == "ordinal":
                 ordinal_ranks(config.ordinal_order, source.head_labels, source.name)
@@ -152,16 +152,35 @@ def _start_group(group: Group, config: TrainConfig) -> None:
         write_yaml(group.folder / "group.yaml", settings)
 
 
-def _check_same_build(task: Task) -> None:
-    """Refuse to call a model complete that was fitted to another build of its corpora."""
-    from emokit.training import checkpoint
+def _check_current(task: Task, config: TrainConfig, runs: Path) -> None:
+    """Refuse to call a model complete that saw other builds or began from other weights."""
+    from emokit.training import checkpoint, start
 
-    facts = checkpoint.inspect(task.cell.folder / "best.safetensors").facts
-    for corpus in task.corpora:
+    facts = checkpoint.inspect(task.cell.folder / BEST).facts
+    _refuse_other_build(task.cell, facts, task.corpora)
+    if config.init:
+        base = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold)
+        if file_digest(base) != facts["init"]:
+            raise EmokitError(
+                f"'{task.cell.folder}' began from other weights than '{base}' holds now. Remove "
+                "that folder to train it again."
+            )
+
+
+def _refuse_other_build(cell: Cell, facts: Mapping[str, Any], corpora: Sequence[BuiltCorpus]
+                        ) -> None:
+    """Refuse a model of other builds, or of other label views than this emokit has."""
+    if facts["target"] != "emotion" and facts.get("views", views.version()) != views.version():
+        raise EmokitError(
+            f"'{cell.folder}' was trained under version {facts['views']} of the label views, this "
+            f"emokit has {views.version()}. Train it again: remove that folder, then repeat its "
+            "`emokit train` line."
+        )
+    for corpus in corpora:
         if facts["manifests"].get(corpus.name) != corpus.signature:
             raise EmokitError(
-                f"'{task.cell.folder}' was trained on another build of '{corpus.name}'. Remove "
-                "that folder to train it again."
+                f"'{cell.folder}' was trained on another build of '{corpus.name}'. Train it again: "
+                "remove that folder, then repeat its `emokit train` line."
             )
 
 
@@ -170,9 +189,7 @@ def sources_of(config: TrainConfig, corpora: Sequence[BuiltCorpus], fold: int | 
     """Make the sources of one cell; corpora with fewer folds than J use J modulo theirs."""
     pooled = None
     if config.regime == POOLED:
-        from emokit.corpora.views import view_classes
-
-        pooled = list(view_classes(config.target))
+        pooled = list(views.view_classes(config.target))
     return [make_source(corpus, config.target, fold_of(corpus, fold), pooled)
             for corpus in corpora]
 
@@ -198,7 +215,11 @@ def device_of(name: str):
 
 def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs: Path
              ) -> dict[str, Any]:
-    """Fit one cell from its start, or from where it stopped."""
+    """Fit one cell from its start, or from where it stopped.
+
+    Raises:
+        EmokitError: it cannot be fitted, or another process is at it.
+    """
     import torch
 
     from emokit.models.budget import budget
@@ -212,11 +233,13 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
         for label, n in source.dropped.items():
             log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and is left "
                         "out", source.name, label, n, config.target)
-    base = None
+    path = None
     if config.init:
-        base = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold)
-    model, base_hash = start.make_model(config.model_settings(), sources, task.seed, base,
-                                        explicit, config.mode)
+        path = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold)
+    model, base = start.make_model(config.model_settings(), sources, task.seed, path, explicit,
+                                   config.mode)
+    # on a base the shared parts are those of the base, whatever a recipe says
+    config = dataclasses.replace(config, **dataclasses.asdict(model.settings))
     apply_mode(model, "joint" if config.regime == "joint" else config.mode,
                None if config.regime == "joint" else sources[0].head)
     model.to(device)
@@ -225,19 +248,36 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
     if config.compile:
         model.backbone.compile()
     _, precision, why = precision_of(config, device)
-    facts = {
+    with task.cell.alone():
+        if task.cell.is_complete:
+            # another process was faster
+            return task.cell.metrics()
+        _start_group(Group(task.cell.folder.parent), config)
+        start_cell(task.cell, {**to_mapping(config), "seeds": [task.seed],
+                               "corpora": [source.name for source in sources]},
+                   budget(model), environment(str(device), precision, why))
+        try:
+            return fit(model, sources, config, task.seed, task.cell,
+                       _facts(task, config, sources, base))
+        except EmokitError as error:
+            write_json(task.cell.folder / FAILED, {"error": str(error)})
+            raise
+
+
+def _facts(task: Task, config: TrainConfig, sources: Sequence[Source], base) -> dict[str, Any]:
+    """Give what a checkpoint says besides weights, settings and labels."""
+    return {
         "version": __version__, "regime": config.regime, "mode": config.mode,
-        "target": config.target, "seed": task.seed, "fold": task.fold, "window": config.window,
-        "scoring": config.scoring, "init": base_hash,
+        "target": config.target, "views": views.version(), "seed": task.seed, "fold": task.fold,
+        "window": config.window, "scoring": config.scoring,
+        "init": None if base is None else file_digest(base.path),
+        "ancestors": [] if base is None else [
+            {"fold": base.facts["fold"], "manifests": base.facts["manifests"]},
+            *base.facts.get("ancestors", ())],
         "manifests": {source.name: source.corpus.signature for source in sources},
-        "corpora": {source.name: {"head": source.head, "labels": list(source.labels)}
-                    for source in sources},
+        "corpora": {source.name: {"head": source.head, "labels": list(source.labels),
+                                  "fold": source.fold} for source in sources},
     }
-    _start_group(Group(task.cell.folder.parent), config)
-    start_cell(task.cell, {**to_mapping(config), "seeds": [task.seed],
-                           "corpora": [source.name for source in sources]},
-               budget(model), environment(str(device), precision, why))
-    return fit(model, sources, config, task.seed, task.cell, facts)
 
 
 def score_cell(cell: Cell, emoset: str | Path, partition: str, device: str = "auto") -> None:
@@ -250,14 +290,12 @@ def score_cell(cell: Cell, emoset: str | Path, partition: str, device: str = "au
     from emokit.training import checkpoint
     from emokit.training.predict import prediction_table, score
 
-    model, found = checkpoint.load(cell.folder / "best.safetensors")
+    model, found = checkpoint.load(cell.folder / BEST)
     model.to(device_of(device))
     facts = found.facts
-    for corpus in open_emoset(emoset, list(facts["corpora"])):
-        if facts["manifests"][corpus.name] != corpus.signature:
-            raise EmokitError(
-                f"'{cell.folder}' was trained on another build of '{corpus.name}'. Train it again."
-            )
+    corpora = open_emoset(emoset, list(facts["corpora"]))
+    _refuse_other_build(cell, facts, corpora)
+    for corpus in corpora:
         head = facts["corpora"][corpus.name]["head"]
         pooled = list(found.labels[head]) if head == POOLED else None
         fold = fold_of(corpus, facts["fold"])

@@ -156,8 +156,10 @@ def test_another_build_is_fitted_anew_and_not_scored(group, emoset, tmp_path):
     cell = type(group)(tmp_path / "runs" / group.name).cell("emodb-s0")
     with pytest.raises(EmokitError, match="another build of 'emodb'. Run: emokit baseline logmel"):
         score_cell(cell, tmp_path / "emoset", "test")
+    score_cell(cell, emoset, "train")
     again, _ = run_baseline(config, tmp_path / "emoset", tmp_path / "runs")
     assert again.name == group.name
+    assert not cell.predictions("emodb", "train").exists()
     score_cell(cell, tmp_path / "emoset", "test")
 
 

@@ -42,6 +42,7 @@ def below(folder):
     (["--mode", "head"], "--mode head needs --init"),
     (["--config", "no.yaml"], "no.yaml"),
     (["--regime", "pooled"], "needs one label list"),
+    (["--name", "a/b"], "--name is 'a/b', but a group is one folder"),
 ])
 def test_train_refuses_in_one_line_and_writes_nothing(refused, place, tmp_path, words, message):
     import re

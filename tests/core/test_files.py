@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from emokit.core.errors import ConfigError, EmokitError, ManifestError
-from emokit.core.files import (atomic, beneath, read_csv, read_json, read_yaml, write_csv,
+from emokit.core.files import (atomic, beneath, locked, read_csv, read_json, read_yaml, write_csv,
                                write_json, write_text)
 
 
@@ -91,3 +91,22 @@ def test_a_wrong_number_is_named_with_its_line(tmp_path):
 def test_paths_that_leave_their_root_are_refused(path):
     with pytest.raises(ManifestError):
         beneath("/data", path)
+
+
+def test_a_lock_is_held_by_one_and_freed_at_the_end(tmp_path):
+    busy = EmokitError("somebody is at it")
+    with locked(tmp_path / "made" / ".lock", busy):
+        with pytest.raises(EmokitError, match="somebody is at it"):
+            with locked(tmp_path / "made" / ".lock", busy):
+                pass
+    with pytest.raises(KeyError):
+        with locked(tmp_path / "made" / ".lock", busy):
+            raise KeyError
+    with locked(tmp_path / "made" / ".lock", busy):
+        pass
+
+
+def test_folders_in_place_of_files_are_told_in_words(tmp_path):
+    for read, kind in ((read_json, EmokitError), (read_csv, ManifestError)):
+        with pytest.raises(kind, match="Cannot read '.*': Is a directory"):
+            read(tmp_path)

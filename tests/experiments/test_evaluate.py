@@ -198,3 +198,80 @@ def test_a_rebuilt_corpus_is_not_scored(joint, own, emoset, tmp_path):
     with pytest.raises(EmokitError, match="another build of 'emodb'. Train it again"):
         evaluate([joint.name], emoset=tmp_path / "emoset", runs=runs, device="cpu",
                  reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def partly_folded(emoset, tmp_path):
+    """Give a folder of corpora of which emodb has no folds, as with official partitions."""
+    from emokit.core.files import read_csv, write_csv
+
+    shutil.copytree(emoset, tmp_path / "emoset")
+    path = tmp_path / "emoset" / "emodb" / "manifest.csv"
+    write_csv(path, read_csv(path).assign(fold=""))
+    return tmp_path / "emoset"
+
+
+def test_corpora_without_folds_are_tested_once_beside_folded_ones(partly_folded, configure,
+                                                                  tmp_path):
+    from emokit.training.train import train
+
+    runs, words = tmp_path / "runs", dict(folds="all", backbone="resnet(width=2,blocks=1)")
+    group, _ = train(*configure(adapters="residual", **words), partly_folded, runs)
+    single, _ = train(*configure(regime="single", **words), partly_folded, runs)
+    seen = evaluate([group.name], emoset=partly_folded, runs=runs, device="cpu", draws=100,
+                    reports=tmp_path / "reports", find_reference=True)
+    # although emodb's single model has no fold
+    assert seen.hints[0] == f"compared with {single.name}"
+    assert row_of(seen, corpus="emodb", system="joint-residual-small-folds")["n"] == 3
+    assert row_of(seen, corpus="ravdess", system="joint-residual-small-folds")["n"] == 40
+
+
+def test_the_reference_has_the_target_of_the_subject(found, single, own, trained):
+    pooled = trained(regime="pooled", target="arousal")
+    seen = found(pooled.name, runs=own(pooled, single), find_reference=True)
+    assert "the linear log-mel baseline was fitted" in seen.hints[0]
+    assert {row["corpus"] for row in seen.comparison.rows} == {"emodb", "ravdess"}
+
+
+def test_the_baseline_covers_every_corpus_of_single_models(found, single, own):
+    seen = found(single.name, runs=own(single), find_reference=True)
+    assert {row["corpus"] for row in seen.comparison.rows} == {"emodb", "ravdess"}
+
+
+def test_a_subject_without_a_complete_cell_is_refused_before_a_baseline_is_fitted(found, joint,
+                                                                                  own):
+    runs = own(joint)
+    (runs / joint.name / "joint-s0" / "metrics.json").unlink()
+    with pytest.raises(EmokitError, match="has no complete cell yet. Train it first"):
+        found(joint.name, runs=runs, find_reference=True)
+    assert not list(runs.glob("baseline-*"))
+
+
+def test_facts_of_another_build_are_not_reported(found, joint, own, emoset, tmp_path, caplog):
+    import json
+    import logging
+
+    runs = own(joint)
+    first = found(joint.name, runs=runs)
+    shutil.copytree(emoset, tmp_path / "emoset")
+    path = tmp_path / "emoset" / "emodb" / "build.json"
+    build = json.loads(path.read_text())
+    path.write_text(json.dumps({**build, "signature": "another"}))
+    logging.getLogger("emokit").propagate = True
+    with caplog.at_level(logging.WARNING, "emokit"):
+        again = evaluate([joint.name], emoset=tmp_path / "emoset", runs=runs, device="cpu",
+                         reports=tmp_path / "reports", draws=200)
+    assert "'emodb' was built anew since" in caplog.text and "ravdess" not in caplog.text
+    assert row_of(again, corpus="emodb")["uar"] == row_of(first, corpus="emodb")["uar"]
+
+
+def test_cells_of_different_builds_are_not_mixed(found, two_seeds, own):
+    from emokit.training import checkpoint
+
+    runs = own(two_seeds)
+    path = runs / two_seeds.name / "joint-s1" / "best.safetensors"
+    model, seen = checkpoint.load(path)
+    facts = {**seen.facts, "manifests": {**seen.facts["manifests"], "emodb": "another"}}
+    checkpoint.save(path, model, facts)
+    with pytest.raises(EmokitError, match="different builds of 'emodb', joint-s1 on another"):
+        found(two_seeds.name, runs=runs)

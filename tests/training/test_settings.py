@@ -4,7 +4,7 @@ import pytest
 
 from emokit.core.errors import ConfigError
 from emokit.models.settings import complete
-from emokit.training.settings import list_fields, recipe_names, resolve, table
+from emokit.training.settings import recipe_names, resolve, table
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -27,6 +27,7 @@ def test_a_file_of_ones_own_serves_as_preset(tmp_path):
 @pytest.mark.parametrize("flags, sets, mode", [
     ({}, [], "scratch"), ({"init": "x"}, [], "finetune"),
     ({"init": "x", "adapters": "residual", "regime": "single"}, [], "adapters"),
+    ({"init": "x", "adapters": "residual"}, [], "finetune"),
     ({"init": "x", "regime": "single"}, ["mode=head"], "head")])
 def test_mode_follows_from_what_is_named(flags, sets, mode):
     assert resolve(flags, sets)[0].mode == mode
@@ -94,5 +95,15 @@ def test_settings_are_shown_as_they_are_typed():
     assert shown["seeds"] == "[0]"
 
 
-def test_lists_are_known_to_the_command_line():
-    assert list_fields() >= {"corpora", "seeds", "augment", "adapters", "ordinal_order"}
+def test_flags_win_over_set_within_parts_too():
+    flags = {"backbone": "resnet(width=8)", "adapters": "residual(rank=full)"}
+    config, _ = resolve(flags, ["backbone.width=6", "backbone.stem_stride=1",
+                                "adapters.residual.rank=C/8", "adapters.residual.start=he"])
+    assert config.backbone == {"name": "resnet", "width": 8, "stem_stride": 1}
+    assert config.adapters == [{"name": "residual", "rank": "full", "start": "he"}]
+    assert flags["adapters"] == "residual(rank=full)"
+
+
+def test_explicit_holds_of_a_part_only_what_was_typed():
+    _, explicit = resolve({"pooling": "average"}, ["backbone.width=8", "epochs=2"])
+    assert explicit == {"pooling": {"name": "average"}, "backbone": {"width": 8}, "epochs": 2}

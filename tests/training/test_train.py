@@ -44,6 +44,9 @@ def test_train_uar_equals_evaluate_uar(trained, emoset, name):
             assert path.read_bytes() == first
             table = read_csv(path)
             labels = [name[2:] for name in table if name.startswith("p_")]
+            probabilities = table[[f"p_{label}" for label in labels]].astype(float)
+            np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+            assert (probabilities.idxmax(axis=1).str[2:] == table["prediction"]).all()
             again = uar(table["truth"], table["prediction"], labels=labels)
             assert again == figures["uar"]
             assert history[metrics["epoch"]]["corpora"][corpus]["dev_uar"] == figures["uar"]
@@ -378,11 +381,18 @@ def test_plateau_stages_lower_the_rate_and_end_the_run(trained):
     assert cell.metrics()["stopped"] == "plateau"
 
 
-def test_patience_stops_after_so_many_epochs_without_a_better_dev(trained):
+def test_patience_stops_after_so_many_epochs_and_the_best_answers(trained, emoset):
     cell, = trained("patience=2", regime="single", corpora="ravdess", epochs=30,
                     learning_rate=1e-9).cells()
     metrics = cell.metrics()
     assert metrics["stopped"] == "patience" and metrics["epochs"] - metrics["epoch"] == 2
+    # even weights that hardly move have norms whose statistics do
+    first = cell.predictions("ravdess", "dev").read_bytes()
+    score_cell(cell, emoset, "dev", "cpu")
+    assert cell.predictions("ravdess", "dev").read_bytes() == first
+    best = cell.history()[metrics["epoch"] - 1]
+    assert (metrics["dev"]["ravdess"]["uar"], metrics["dev"]["ravdess"]["loss"]) == (
+        best["dev_uar"], best["dev_loss"])
 
 
 def test_a_loss_that_is_no_number_stops_with_what_to_do(fit):
@@ -436,3 +446,222 @@ def test_a_base_of_folds_serves_a_corpus_with_fewer_folds(trained, emoset, tmp_p
     assert _refuse_leaks(found, [make_source(fewer, fold=1)]) is None
     with pytest.raises(CheckpointError, match="was trained on"):
         _refuse_leaks(found, [make_source(fewer, fold=0)])
+
+
+def test_a_leak_through_the_base_of_a_base_is_refused(trained, fit):
+    first = trained(regime="single", corpora="emodb", folds="0", learning_rate=0.004)
+    second = trained(regime="single", corpora="ravdess", mode="finetune",
+                     init=str(first.folder / "emodb-f0-s0" / "best.safetensors"))
+    with pytest.raises(CheckpointError, match="was trained on .* utterances of .* of 'emodb'"):
+        fit(regime="single", corpora="emodb", folds="1", mode="finetune",
+            init=str(second.folder / "ravdess-s0" / "best.safetensors"))
+
+
+def test_settings_of_a_cell_on_a_base_are_those_of_the_base(joint, emoset, runs, tmp_path):
+    import shutil
+
+    from emokit.core.files import read_yaml
+    from emokit.training.settings import resolve
+    from emokit.training.train import train
+
+    shutil.copytree(joint.folder, tmp_path / "runs" / joint.name)
+    # the recipe's backbone is wider; naming its kind contradicts nothing
+    flags = {"regime": "single", "init": joint.name, "backbone": "resnet", "epochs": 1,
+             "corpora": "emodb", "mode": "head", "device": "cpu"}
+    group, _ = train(*resolve(flags), emoset, tmp_path / "runs")
+    path = group.cell("emodb-s0").folder / "config.yaml"
+    assert read_yaml(path)[0]["backbone"]["width"] == group.config()["backbone"]["width"] == 4
+    again, tasks = train(*resolve({}, [], path), emoset, tmp_path / "runs")
+    assert tasks[0].cell.is_complete
+    with pytest.raises(ConfigError, match="'backbone' is .*'width': 9.*but the base .* has .*: 4"):
+        train(*resolve(flags, ["backbone.width=9"]), emoset, tmp_path / "runs")
+
+
+def test_a_base_trained_anew_is_noticed(joint, configure, emoset, tmp_path):
+    import shutil
+
+    from emokit.training.train import train
+
+    base = shutil.copytree(joint.folder, tmp_path / "runs" / joint.name) / "joint-s0"
+    config = configure(regime="single", corpora="emodb", mode="head", init=joint.name)
+    train(*config, emoset, tmp_path / "runs")
+    train(*config, emoset, tmp_path / "runs")
+    shutil.copy(base / "last.safetensors", base / "best.safetensors")
+    model, found = checkpoint.load(base / "best.safetensors")
+    checkpoint.save(base / "best.safetensors", model, {**found.facts, "epoch": 99})
+    with pytest.raises(EmokitError, match="began from other weights than .*Remove that folder"):
+        train(*config, emoset, tmp_path / "runs")
+
+
+def test_a_cell_that_another_process_fits_is_left_alone(configure, emoset, tmp_path):
+    from emokit.training.train import train
+
+    config, explicit = configure(regime="single", corpora="emodb")
+    group, tasks = train(config, explicit, emoset, tmp_path / "runs")
+    cell = tasks[0].cell
+    (cell.folder / "metrics.json").unlink()
+    before = {path: path.stat().st_mtime_ns for path in cell.folder.rglob("*")
+              if path.name != ".lock"}
+    with cell.alone():
+        with pytest.raises(EmokitError, match="Another process is fitting '.*emodb-s0'. Wait"):
+            train(config, explicit, emoset, tmp_path / "runs")
+    assert before == {path: path.stat().st_mtime_ns for path in cell.folder.rglob("*")
+                      if path.name != ".lock"}
+    train(config, explicit, emoset, tmp_path / "runs")
+    assert cell.is_complete
+
+
+@pytest.mark.parametrize("share, name", [(0.5, "best.safetensors"), (1.5, "resume.pt")])
+def test_a_full_disk_is_told_in_words_and_the_run_goes_on(joint, configure, emoset, tmp_path,
+                                                          share, name):
+    import resource
+
+    from emokit.training.train import train
+
+    config = configure(adapters="residual")
+    size = (joint.folder / "joint-s0" / "best.safetensors").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), hard))
+    try:
+        with pytest.raises(EmokitError, match=f"Cannot write '.*{name}': it grew beyond"):
+            train(*config, emoset, tmp_path / "runs")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.rglob("*.partial"))
+    _, tasks = train(*config, emoset, tmp_path / "runs")
+    cell = tasks[0].cell
+    assert cell.state == "complete" and not (cell.folder / "failed.json").exists()
+    assert (cell.folder / "best.safetensors").read_bytes() == (
+        joint.folder / "joint-s0" / "best.safetensors").read_bytes()
+
+
+def test_a_cell_that_is_not_complete_is_no_base(joint, tmp_path):
+    import shutil
+
+    cell = shutil.copytree(joint.folder, tmp_path / joint.name) / "joint-s0"
+    assert checkpoint.find(tmp_path, joint.name) == cell / "best.safetensors"
+    (cell / "metrics.json").unlink()
+    for name in (joint.name, f"{joint.name}/joint-s0", str(cell)):
+        with pytest.raises(CheckpointError, match="is not fitted to the end.*take it as it is"):
+            checkpoint.find(tmp_path, name)
+    assert checkpoint.find(tmp_path, str(cell / "best.safetensors")).is_file()
+
+
+def test_a_cell_begun_anew_forgets_what_a_former_model_said(fit):
+    flags = dict(regime="single", corpora="emodb")
+    cell, = fit(**flags).cells()
+    (cell.folder / "metrics.json").unlink()
+    (cell.predictions("emodb", "test")).write_text("of a former model")
+    fit(**flags)
+    assert cell.is_complete and not cell.predictions("emodb", "test").exists()
+    assert cell.predictions("emodb", "dev").exists()
+
+
+def test_tables_keep_the_dialogue_for_clustered_tests(emoset):
+    import dataclasses
+
+    from emokit.training.predict import prediction_table
+
+    corpus, = open_emoset(emoset, ["emodb"])
+    words = [f"d{index}" for index in range(len(corpus.manifest))]
+    corpus = dataclasses.replace(corpus, manifest=corpus.manifest.assign(dialogue=words))
+    source = make_source(corpus)
+    rows = source.rows["dev"]
+    table = prediction_table(source, "dev", np.full((len(rows), 3), 1 / 3), source.classes[rows])
+    assert table["dialogue"].tolist() == [words[row] for row in rows]
+
+
+def test_long_recordings_share_no_batch_with_many_short_ones():
+    from emokit.corpora.store import RATE
+    from emokit.training.predict import batches
+
+    crops = [(0, 0, 600 * RATE), *((index, 0, RATE) for index in range(1, 200))]
+    found = list(batches(crops))
+    assert sorted(crop for some in found for crop in some) == crops
+    assert found[0] == crops[:1]
+    assert max(len(some) * some[0][2] for some in found[1:]) <= 400 * RATE
+
+
+def test_selection_takes_the_higher_uar_then_the_lower_loss_then_the_earlier_epoch(configure):
+    from emokit.training.loop import Progress, _Trainer
+
+    trainer = object.__new__(_Trainer)
+    trainer.config, trainer.state = configure(epochs=9)[0], Progress()
+    trainer._save = lambda name, record: None
+    chosen = []
+    for uar_, loss in ((0.4, 1.0), (0.4, 1.0), (0.4, 1.2), (0.4, 0.9), (0.5, 2.0), (0.4, 0.1)):
+        trainer.state.epoch += 1
+        trainer._select({"dev_uar": uar_, "dev_loss": loss})
+        chosen.append(trainer.state.best_epoch)
+    assert chosen == [1, 1, 1, 4, 5, 5]
+
+
+def test_a_plateau_stage_goes_on_from_the_best_weights_without_momentum(configure, emoset,
+                                                                        tmp_path, monkeypatch):
+    from emokit.training.loop import _Trainer
+    from emokit.training.train import train
+
+    config = configure("schedule=plateau", "plateau_epochs=2", "plateau_rise=0.9", "patience=none",
+                       regime="single", corpora="ravdess", epochs=9, learning_rate=1e-9)
+    epoch = _Trainer.epoch
+
+    def dies(self, bar):
+        if self.state.stage:
+            raise KeyboardInterrupt
+        epoch(self, bar)
+
+    monkeypatch.setattr(_Trainer, "epoch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(*config, emoset, tmp_path / "runs")
+    folder, = (tmp_path / "runs").glob("*/ravdess-s0")
+    saved = torch.load(folder / "resume.pt", weights_only=True)
+    assert saved["progress"]["best_epoch"] < saved["progress"]["epoch"] == 3
+    assert saved["optimizer"]["state"] == {}
+    best = checkpoint.read_tensors(folder / "best.safetensors")
+    assert all(torch.equal(saved["model"][name], tensor) for name, tensor in best.items())
+
+
+def test_batches_of_one_step_are_averaged(fit, configure, emoset):
+    from emokit.training.start import make_model
+    from emokit.training.train import effective, sources_of
+
+    # two batches an epoch, one a corpus: what the first corpus has for itself moves half as far
+    sets = ("momentum=0", "weight_decay=0", "clip_norm=none", "schedule=constant", "warmup=0")
+    flags = dict(optimizer="sgd", batch_size=32, sampler="round_robin", learning_rate=0.01)
+    config = effective(configure(*sets, **flags)[0])
+    start, _ = make_model(config.model_settings(),
+                          sources_of(config, open_emoset(emoset), None), 0)
+    moved = []
+    for number in (1, 2):
+        cell, = fit(*sets, f"corpora_per_step={number}", **flags).cells()
+        last = checkpoint.read_tensors(cell.folder / "last.safetensors")
+        before = start.state_dict()
+        moved.append({corpus: torch.cat([
+            (last[name] - before[name]).flatten() for name in before
+            if name.startswith(f"private.corpus_{corpus}.head.")]) for corpus in start.labels})
+    assert any(torch.allclose(moved[0][corpus], 2 * moved[1][corpus], rtol=1e-3, atol=1e-9)
+               for corpus in moved[0])
+    assert all(moved[1][corpus].abs().max() > 1e-6 for corpus in moved[1])
+
+
+def test_a_group_as_base_gives_the_cell_of_the_same_seed(trained, emoset):
+    from emokit.core.files import file_digest
+
+    base = trained(regime="single", corpora="emodb", seeds=[0, 1])
+    group = trained(regime="single", corpora="emodb", mode="head", init=base.name, seeds=[0, 1])
+    for seed in (0, 1):
+        facts = checkpoint.inspect(group.folder / f"emodb-s{seed}" / "best.safetensors").facts
+        assert facts["init"] == file_digest(base.folder / f"emodb-s{seed}" / "best.safetensors")
+
+
+def test_a_model_of_former_label_views_is_not_scored(trained, emoset, tmp_path):
+    import shutil
+
+    from emokit.training.run import Cell
+
+    group = trained(regime="pooled", target="arousal-valence")
+    cell = Cell(shutil.copytree(group.cell("pooled-s0").folder, tmp_path / "pooled-s0"))
+    model, found = checkpoint.load(cell.folder / "best.safetensors")
+    checkpoint.save(cell.folder / "best.safetensors", model, {**found.facts, "views": 0})
+    with pytest.raises(EmokitError, match="under version 0 of the label views.*Train it again"):
+        score_cell(cell, emoset, "test", "cpu")
