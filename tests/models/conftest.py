@@ -12,8 +12,7 @@ TINY = {"name": "resnet", "width": 4, "blocks": 1}
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Make every draw of a test its own, and leave the other core to others."""
-    torch.set_num_threads(1)
+    """Make every draw of a test its own."""
     torch.manual_seed(0)
 
 
