@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -148,14 +148,3 @@ class EpochSampler:
             plans.append(Plan(source, self.passes[source].take(position[source], n), epoch))
             position[source] += n
         return plans
-
-
-def expected_passes(sizes: Mapping[str, int], batch_size: int, sampler: str,
-                    temperature: float) -> dict[str, float]:
-    """Say how often an epoch shows each corpus on average, for logs and reports."""
-    n = n_batches(list(sizes.values()), batch_size)
-    values = np.array(list(sizes.values()), dtype=float)
-    exponent = {"round_robin": 0.0, "proportional": 1.0}.get(sampler, temperature)
-    share = values**exponent / (values**exponent).sum()
-    return {name: float(n * batch_size * part / size)
-            for (name, size), part in zip(sizes.items(), share)}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emokit.loading.sampler import EpochSampler, corpus_order, expected_passes, n_batches
+from emokit.loading.sampler import EpochSampler, corpus_order, n_batches
 
 
 def sampler_of(sizes, batch_size=8, classes=3, **settings):
@@ -108,10 +108,3 @@ def test_a_class_that_train_lacks_is_not_sampled():
     classes = np.array([0, 0, 2, 2, 1])
     made = EpochSampler([("c", classes, np.arange(4))], 2, balanced=True)
     assert set(sequence(made, 0, 3)) <= {0, 1, 2, 3}
-
-
-def test_expected_passes_say_how_often_an_epoch_shows_a_corpus():
-    # ceil(300 / 10) = 30 batches of 10; each of two corpora gets half: 150 / 100 and 150 / 200
-    assert expected_passes({"a": 100, "b": 200}, 10, "round_robin", 0.5) == {"a": 1.5, "b": 0.75}
-    assert expected_passes({"a": 100, "b": 200}, 10, "proportional", 0.5) == pytest.approx(
-        {"a": 1.0, "b": 1.0})
