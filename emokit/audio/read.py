@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import struct
+import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +14,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from emokit.audio.containers import ContainerError, container, sound_of
 from emokit.core.errors import CorpusError
 
 RATE = 16_000
@@ -87,7 +90,8 @@ def read(
     floor(n · rate / source rate + 1/2). For exactly what the store holds, use `read_int16`.
 
     Args:
-        path: WAV, FLAC, MP3, OGG, AIFF or whatever else libsndfile knows.
+        path: WAV, FLAC, MP3, OGG, AIFF or whatever else libsndfile knows; AVI, MP4, M4A, WebM and
+            other films through the ffmpeg program.
         start, end: seconds; None means from its start, to its end.
         rate: Hz.
 
@@ -118,12 +122,15 @@ def read_int16(
 
 
 def decode(
-    path: str | os.PathLike,
+    path: str | os.PathLike | bytes,
     start: float | None = None,
     end: float | None = None,
     rate: int = RATE,
 ) -> Decoded:
     """Read like `read_int16`, and count what was clipped.
+
+    Args:
+        path: a file, or the bytes of one (see `emokit.audio.cells`).
 
     Raises:
         Unreadable: as `read`, with the reason alone; the caller names the file.
@@ -232,13 +239,13 @@ class _named:
             raise CorpusError(f"Cannot read '{self.path}': {error}.") from None
 
 
-def _opened(path: str | os.PathLike) -> soundfile.SoundFile:
+def _opened(path: str | os.PathLike | bytes) -> soundfile.SoundFile:
     """Open a file after looking at its first bytes, because libsndfile's errors name no cause."""
     try:
-        with open(path, "rb") as file:
+        with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as file:
             head = file.read(64)
-            size = os.fstat(file.fileno()).st_size
-            if head[:4] in (b"RIFF", b"FORM"):
+            size = file.seek(0, os.SEEK_END)
+            if head[:4] in (b"RIFF", b"FORM") and not container(head):
                 _check_chunks(file, head, size)
             elif head[:4] == b"OggS":
                 _check_last_page(file, size)
@@ -252,10 +259,27 @@ def _opened(path: str | os.PathLike) -> soundfile.SoundFile:
         raise Unreadable(f"{error.strerror or error}") from None
     if not size:
         raise Unreadable("0 bytes")
+    source = io.BytesIO(path) if isinstance(path, bytes) else os.fspath(path)
+    if container(head):
+        try:
+            source = _film(path, head, size)
+        except ContainerError as error:
+            raise Unreadable(str(error)) from None
     try:
-        return soundfile.SoundFile(os.fspath(path))
+        return soundfile.SoundFile(source)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise Unreadable(_looks_like(head, Path(path).suffix, _words(error))) from None
+        suffix = "" if isinstance(path, bytes) else Path(path).suffix
+        raise Unreadable(_looks_like(head, suffix, _words(error))) from None
+
+
+def _film(source: str | os.PathLike | bytes, head: bytes, size: int) -> io.BytesIO:
+    if not isinstance(source, bytes):
+        return sound_of(source, head, size)
+    # ffmpeg must seek in a film, so it needs a file
+    with tempfile.NamedTemporaryFile(prefix="emokit-") as file:
+        file.write(source)
+        file.flush()
+        return sound_of(file.name, head, size)
 
 
 def _words(error: Exception) -> str:
@@ -277,8 +301,6 @@ def _looks_like(head: bytes, suffix: str, error: str) -> str:
     ):
         if start.startswith(mark):
             return f"no audio but {words}"
-    if head[4:8] == b"ftyp":
-        return "MP4/M4A, which libsndfile cannot decode; convert it to WAV or FLAC"
     if head.startswith((b"RIFF", b"fLaC", b"OggS", b"FORM", b"ID3")) or head[:1] == b"\xff":
         return f"damaged or truncated: its header cannot be read ({error})"
     if not head.strip(b"\0"):

@@ -19,10 +19,11 @@ BUILD_VERSION = 1
 """Raise when built files would change, so that every corpus is built again."""
 
 _DECIDE = tuple(
-    ["audio/read.py"] + [f"corpora/{name}" for name in (
+    ["audio/cells.py", "audio/containers.py", "audio/read.py"] + [f"corpora/{name}" for name in (
         "balance.py", "blocks.py", "card.py", "checks.py", "facts/emotion_words.csv", "labels.py",
-        "manifest.py", "parsers/csv_list.py", "parsers/names.py", "parsers/tables.py",
-        "parsing.py", "partitions.py", "plan.py", "spec.py", "utterance.py")])
+        "manifest.py", "parsers/csv_list.py", "parsers/names.py", "parsers/records.py",
+        "parsers/tables.py",
+        "parsing.py", "partitions.py", "plan.py", "ratings.py", "spec.py", "utterance.py")])
 """Code and data of emokit, beside the parser, that decide what is built."""
 
 Progress = Callable[[str, int, int], None]
@@ -222,7 +223,7 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     """Decode, check and lay down one corpus."""
     import numpy as np
 
-    from emokit.corpora import blocks, card, checks, manifest
+    from emokit.corpora import blocks, card, checks, manifest, ratings
     from emokit.corpora.store import AUDIO, BUILD, MANIFEST, OFFSETS, RATE
 
     name = plan.spec.name
@@ -260,7 +261,9 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     with disk_errors(work / OFFSETS):
         np.save(work / OFFSETS, np.concatenate([[0], np.cumsum(lengths)]))
     manifest.write(work / MANIFEST, table.drop(columns=["silent", "clipped"]))
-    build = card.describe(plan, table, rejected, waivers, warnings, inputs, work / MANIFEST)
+    n_ratings = ratings.write(work, name, ratings.of_corpus(plan.spec), table["utterance"])
+    build = card.describe(plan, table, rejected, waivers, warnings, inputs, work / MANIFEST,
+                          n_ratings)
     card.write(work / "card.md", build)
     write_json(work / BUILD, build)
     _swap(out, name)

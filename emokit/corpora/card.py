@@ -9,12 +9,13 @@ from typing import Any
 
 from emokit.core.files import file_digest, write_text
 from emokit.corpora.manifest import PARTITIONS
+from emokit.corpora.ratings import scales_of
 from emokit.corpora.store import RATE
 from emokit.corpora.synthetic import read_marker
 
 
 def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
-             manifest: Path) -> dict[str, Any]:
+             manifest: Path, n_ratings: int = 0) -> dict[str, Any]:
     """Give what goes into build.json; equal inputs give equal bytes.
 
     Args:
@@ -24,6 +25,7 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
         waivers, warnings: of `checks.settle`.
         inputs: signature of files, settings and code.
         manifest: the file as written, part of the signature of the content.
+        n_ratings: single judgements in `ratings.csv`.
     """
     spec, info = plan.spec, plan.partitions
     if info.waiver:
@@ -42,7 +44,8 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
         "dropped": plan.dropped,
         "partitions": {"kind": info.kind, "words": info.words,
                        "speaker_disjoint": bool(info.speaker_disjoint)},
-        "counts": _counts(table, plan.classes, rejected),
+        "counts": {**_counts(table, plan.classes, rejected), "single_ratings": n_ratings},
+        "scales": {name: scale for name, scale in scales_of(spec).items() if name in table},
         "waivers": waivers,
         "warnings": warnings,
         "facts": catalogue_facts(spec),
@@ -153,6 +156,10 @@ def card(build: dict[str, Any]) -> str:
         agreement = counts["agreement"]
         lines.append(f"- Agreement of the raters: mean {agreement['mean']:.2f}, lowest "
                      f"{agreement['lowest']:.2f}, known for {agreement['utterances']:,} utterances")
+    if counts["single_ratings"]:
+        lines.append(f"- Single ratings: {counts['single_ratings']:,}, in `ratings.csv`")
+    for name, (low, high) in build["scales"].items():
+        lines.append(f"- {name.capitalize()}: from {low:g} to {high:g}")
     if build["dropped"]:
         lines.append("- Labels dropped: " + ", ".join(
             f"{word} ({count:,})" for word, count in build["dropped"].items()))

@@ -43,6 +43,25 @@ class Misfit:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rating:
+    """One judgement of one rater, where a corpus publishes them singly.
+
+    Args:
+        utterance: id of the utterance, as in `Utterance`.
+        rater: the corpus's own id of the rater.
+        emotion: the rater's word or words joined by `;`, a word of the parser's where it is one;
+            empty if none was given.
+        values: further answers by name (`arousal`, `valence`, `dominance` on the corpus's own
+            scale, …); left-out keys were not answered.
+    """
+
+    utterance: str
+    rater: str
+    emotion: str = ""
+    values: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class StandIn:
     """One file of a corpus's published layout, for writing synthetic stand-ins.
 

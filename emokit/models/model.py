@@ -125,7 +125,7 @@ class EmotionModel(nn.Module):
     def _prepare(own: CorpusPart, frames: Tensor, lengths: Tensor, augment: Augment | None):
         real = position_mask(lengths, frames.shape[1])[:, :, None]
         # where, not multiplication: padding may hold NaN
-        frames = torch.where(real, own.normalise(frames), 0.0)
+        frames = torch.where(real, own.normalise(frames, real), 0.0)
         if hasattr(own, "input_norm"):
             frames = own.input_norm(frames[:, None], real[:, None].float())[:, 0]
         if augment is not None:

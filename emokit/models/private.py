@@ -67,12 +67,24 @@ class CorpusPart(nn.Module):
             self.register_buffer("std", torch.ones(input_dim))
         elif normalisation == "batchnorm":
             self.input_norm = MaskedBatchNorm(1)
+        self.by_utterance = normalisation == "utterance"
         self.labels = tuple(labels)
 
-    def normalise(self, frames: Tensor) -> Tensor:
-        """Give (frames - mean) / max(std, 1e-3) per band, [B, T, F]."""
+    def normalise(self, frames: Tensor, real: Tensor) -> Tensor:
+        """Give (frames - mean) / max(std, 1e-3) per band, [B, T, F].
+
+        Args:
+            frames: [B, T, F].
+            real: [B, T, 1] bool, False in the padding, which must not reach the moments.
+        """
         if "mean" in self._buffers:
             return (frames - self.mean) / self.std.clamp(min=LEAST_DEVIATION)
+        if self.by_utterance:
+            count = real.sum(dim=1, keepdim=True)
+            mean = torch.where(real, frames, 0.0).sum(dim=1, keepdim=True) / count
+            frames = torch.where(real, frames - mean, 0.0)
+            std = (frames.square().sum(dim=1, keepdim=True) / count).sqrt()
+            return frames / std.clamp(min=LEAST_DEVIATION)
         return frames
 
     def at(self, site: str) -> list[tuple[str, Adapter]]:

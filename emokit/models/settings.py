@@ -17,7 +17,7 @@ from emokit.models.backbones import BACKBONES
 MODES = ("scratch", "finetune", "head", "adapters", "joint")
 """What learns; `emokit.models.modes.apply_mode` says it of a model."""
 
-NORMALISATIONS = ("corpus", "pooled", "none", "batchnorm")
+NORMALISATIONS = ("corpus", "pooled", "utterance", "none", "batchnorm")
 
 _PARTS = {"frontend": FRONT_ENDS, "backbone": BACKBONES, "pooling": POOLINGS, "head": HEADS}
 
@@ -39,7 +39,8 @@ class ModelSettings:
         [], "Weights of each corpus inside the backbone, in this order at a shared site.")
     normalisation: str = knob(
         "corpus", "Per-band mean and deviation of the frames: of the corpus's train partition "
-        "(corpus), of all corpora's (pooled), none, or a batch norm per corpus (batchnorm).",
+        "(corpus), of all corpora's (pooled), of the utterance itself (utterance), none, or a "
+        "batch norm per corpus (batchnorm).",
         choices=NORMALISATIONS)
     shared_pooling: bool = knob(True, "One pooling for all corpora; otherwise one per corpus.")
 

@@ -78,6 +78,9 @@ class TrainConfig(ModelSettings):
     epochs: int = knob(200, "Epochs at most, for the whole run.", minimum=1)
     patience: int | None = knob(None, "Stop after so many epochs without a better dev UAR.",
                                 minimum=1)
+    average_epochs: float = knob(0.0, "Time constant in epochs of the moving average of weights "
+                                 "and norm statistics that is scored and saved; 0 takes the "
+                                 "weights themselves.", minimum=0.0)
     precision: str = knob("auto", "Numbers in training: bf16 autocast on a GPU (auto), or as "
                           "named. Scoring is always float32.", choices=PRECISIONS)
     # selects cells within a group, so no part of its signature

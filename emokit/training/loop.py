@@ -21,6 +21,7 @@ from emokit.loading.dataset import TrainBatches, load
 from emokit.loading.sampler import EpochSampler
 from emokit.loading.source import Source
 from emokit.training import checkpoint
+from emokit.training.average import WeightAverage
 from emokit.training.config import TrainConfig
 from emokit.training.losses import class_loss, class_weights, ordinal_ranks
 from emokit.training.optim import make_optimizer, scheduled_rate, set_rate
@@ -90,7 +91,12 @@ class _Trainer:
             config.batch_size, config.sampler, config.temperature,
             config.balance == "sampling", seed,
         )
-        self.n_steps = config.epochs * math.ceil(len(self.sampler) / config.corpora_per_step)
+        per_epoch = math.ceil(len(self.sampler) / config.corpora_per_step)
+        self.n_steps = config.epochs * per_epoch
+        self.average = None
+        if config.average_epochs:
+            self.average = WeightAverage(model, config.average_epochs, per_epoch)
+        self.answering = self.average.model if self.average else model
         augmentations = make_augmentations(config.augment)
         self.waveform_augmentations = [a for a in augmentations if a.domain == "waveform"]
         self.frame_augmentations = [a for a in augmentations if a.domain == "frames"]
@@ -198,10 +204,12 @@ class _Trainer:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.state.step += 1
+        if self.average:
+            self.average.update(self.state.step)
 
     def _score_dev(self) -> dict[str, tuple[float, float]]:
         return {source.name: selection_figures(*score(
-            self.model, source, "dev", self.config.window, self.config.scoring))
+            self.answering, source, "dev", self.config.window, self.config.scoring))
             for source in self.sources}
 
     def _record(self, losses, counts, dev, trained: float, seconds: float) -> dict[str, Any]:
@@ -249,13 +257,15 @@ class _Trainer:
             return
         state.stage += 1
         state.plateau_epoch = state.epoch
-        self.model.load_checkpoint_state(checkpoint.read_tensors(self.cell.folder / BEST))
+        best = checkpoint.read_tensors(self.cell.folder / BEST)
+        for model in {self.model, self.answering}:
+            model.load_checkpoint_state(best)
         self.optimizer = make_optimizer(self.model, self.config, self.sizes)
 
     # ---- files
 
     def _save(self, name: str, record: dict[str, Any]) -> None:
-        checkpoint.save(self.cell.folder / name, self.model, {
+        checkpoint.save(self.cell.folder / name, self.answering, {
             **self.facts, "epoch": record["epoch"], "dev_uar": record["dev_uar"],
             "corpora_dev_uar": {name: figures["dev_uar"]
                                 for name, figures in record["corpora"].items()}})
@@ -266,6 +276,7 @@ class _Trainer:
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
             "progress": dataclasses.asdict(self.state), "history": self.history,
             "head_steps": self.head_steps, "facts": self.facts,
+            "average": self.average.model.state_dict() if self.average else None,
         }, data)
         write_bytes(self.cell.folder / RESUME, data.getbuffer())
 
@@ -293,6 +304,8 @@ class _Trainer:
         self.history, self.head_steps = saved["history"], saved["head_steps"]
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        if self.average:
+            self.average.model.load_state_dict(saved["average"])
         self.cell.write_history(self.history)
         log.info("%s goes on after epoch %d", self.cell.name, self.state.epoch)
 

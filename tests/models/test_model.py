@@ -137,12 +137,28 @@ def test_normalisation_is_per_band_with_a_least_deviation(make_model, make_batch
     frames = torch.randn(1, 3, 64)
     expected = (frames - mean) / 2
     expected[..., 0] = frames[..., 0] / 1e-3
-    torch.testing.assert_close(own.normalise(frames), expected)
+    real = torch.ones(1, 3, 1, dtype=torch.bool)
+    torch.testing.assert_close(own.normalise(frames, real), expected)
     for bad in (torch.zeros(3), torch.full((64,), float("nan"))):
         with pytest.raises(ConfigError, match="64 finite numbers"):
             model.set_normalisation("emodb", bad, std)
     with pytest.raises(ConfigError, match="takes no mean"):
         make_model(normalisation="none").set_normalisation("emodb", mean, std)
+
+
+def test_normalisation_by_utterance_is_scipys_score_and_blind_to_padding(make_model):
+    from scipy.stats import zscore
+
+    own = make_model(normalisation="utterance").part("emodb")
+    frames = torch.randn(2, 9, 64) * 3 + torch.arange(64.0)
+    real = torch.ones(2, 9, 1, dtype=torch.bool)
+    real[1, 5:] = False
+    frames[1, 5:] = float("nan")
+    result = own.normalise(frames, real)
+    for index, length in ((0, 9), (1, 5)):
+        expected = zscore(frames[index, :length].double().numpy(), axis=0)
+        torch.testing.assert_close(result[index, :length].double(), torch.from_numpy(expected),
+                                   atol=1e-4, rtol=1e-4)
 
 
 def test_frames_of_the_front_end_serve_as_inputs(make_model, make_batch):

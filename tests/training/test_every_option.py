@@ -65,6 +65,7 @@ PROBES = {
     "plateau_rise": (PLATEAU, 0.9, 0.0),
     "epochs": (SINGLE, 1, 2),
     "patience": ({**LONG, "learning_rate": 1e-9}, None, 1),
+    "average_epochs": (LONG, 0.0, 1.0),
     "precision": (SINGLE, "float32", "bf16"),
 }
 MORE = {
@@ -74,6 +75,7 @@ MORE = {
     "mode": ({**SINGLE, "init": "BASE", "adapters": "residual"}, "head", "adapters"),
     "regime": ({"target": "arousal"}, "joint", "pooled"),
     "augment": (SINGLE, "none", "specaugment(frequency_width=12)"),
+    "normalisation": (SINGLE, "corpus", "utterance"),
     "loss": ({**ORDINAL, "loss": None}, "crossentropy", "ordinal"),
     "schedule": (PLATEAU, "constant", "plateau"),
 }
