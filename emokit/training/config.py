@@ -41,6 +41,8 @@ class TrainConfig(ModelSettings):
     scoring: str = knob("multi", "Which crops of a long utterance are scored and averaged.",
                         choices=SCORINGS)
     augment: list[dict] = knob([], "Augmentations, e.g. noise(probability=0.5)+specaugment.")
+    mixup: float = knob(0.0, "Alpha of mixup within the batch: how much frames and losses of two "
+                        "utterances mix; 0 none.", minimum=0.0)
     sampler: str = knob("temperature", "Which corpus gives the next batch.", choices=SAMPLERS)
     temperature: float = knob(0.5, "Exponent on corpus sizes for sampler temperature: 0 uniform, "
                               "1 proportional.", minimum=0.0, maximum=1.0)

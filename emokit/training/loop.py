@@ -16,14 +16,15 @@ import torch
 from emokit.audio.augment import make as make_augmentations
 from emokit.core.errors import EmokitError
 from emokit.core.files import write_bytes, write_csv, write_json
-from emokit.core.seeding import derive, torch_generator
+from emokit.core.seeding import derive, generator, torch_generator
 from emokit.loading.dataset import TrainBatches, load
 from emokit.loading.sampler import EpochSampler
 from emokit.loading.source import Source
 from emokit.training import checkpoint
 from emokit.training.average import WeightAverage
 from emokit.training.config import TrainConfig
-from emokit.training.losses import class_loss, class_weights, ordinal_ranks
+from emokit.training.losses import class_losses, class_weights, ordinal_ranks
+from emokit.training.mixup import draw as draw_mixture
 from emokit.training.optim import make_optimizer, scheduled_rate, set_rate
 from emokit.training.predict import prediction_table, score, selection_figures
 from emokit.training.run import BEST, LAST, METRICS, RESUME, Cell
@@ -184,20 +185,36 @@ class _Trainer:
         # dropout of one corpus must not depend on how often others were drawn
         n = self.head_steps[source.head] = self.head_steps.get(source.head, 0) + 1
         torch.manual_seed(derive(self.seed, "dropout", source.head, n) % 2**63)
-        augment = self._frame_augmentation(source.head, n) if self.frame_augmentations else None
+        mixture = None
+        if self.config.mixup:
+            draws = generator(self.seed, "mixup", source.head, n)
+            mixture = draw_mixture(self.config.mixup, len(batch.lengths), draws, self.device)
         with self.autocast:
-            logits = self.model(batch, augment)
-        return class_loss(logits, batch.targets.classes, self.config,
-                          self.weights.get(source.name), self.ranks.get(source.name))
+            logits = self.model(batch, self._frame_changes(source.head, n, mixture))
 
-    def _frame_augmentation(self, head: str, n: int):
-        def augment(frames, lengths):
+        def losses(classes):
+            return class_losses(logits, classes, self.config, self.weights.get(source.name),
+                                self.ranks.get(source.name))
+
+        classes = batch.targets.classes
+        if mixture is None:
+            return losses(classes).mean()
+        return mixture.losses(losses(classes), losses(classes[mixture.partner])).mean()
+
+    def _frame_changes(self, head: str, n: int, mixture):
+        """Give what happens to the normalised frames of step `n` of a head, or None."""
+        if not self.frame_augmentations and mixture is None:
+            return None
+
+        def change_frames(frames, lengths):
+            if mixture is not None:
+                frames = mixture.frames(frames)
             draws = torch_generator(self.seed, "frames", head, n)
             for change in self.frame_augmentations:
                 frames = change(frames, lengths, draws)
             return frames
 
-        return augment
+        return change_frames
 
     def _step(self) -> None:
         if self.config.clip_norm is not None:

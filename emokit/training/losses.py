@@ -14,12 +14,12 @@ from emokit.loading.source import Source
 from emokit.training.config import TrainConfig
 
 
-def class_loss(logits: Tensor, classes: Tensor, config: TrainConfig, weights: Tensor | None = None,
-               ranks: Tensor | None = None) -> Tensor:
-    """Give the mean loss of a batch, (1/B) sum_i w_{t_i} l_i.
+def class_losses(logits: Tensor, classes: Tensor, config: TrainConfig,
+                 weights: Tensor | None = None, ranks: Tensor | None = None) -> Tensor:
+    """Give the weighted loss of each utterance, w_{t_i} l_i, [B].
 
-    Dividing by B, not by the sum of weights as PyTorch's built-in does, keeps a batch's scale
-    independent of which classes it happened to draw.
+    Their mean over the batch divides by B, not by the sum of weights as PyTorch's built-in does,
+    so a batch's scale does not depend on which classes it happened to draw.
 
     Args:
         logits: [B, K].
@@ -32,9 +32,7 @@ def class_loss(logits: Tensor, classes: Tensor, config: TrainConfig, weights: Te
         softmax(-|rank - rank_k|) over k.
     """
     losses = _LOSSES[config.loss](logits.float(), classes, config, ranks)
-    if weights is not None:
-        losses = losses * weights[classes]
-    return losses.mean()
+    return losses if weights is None else losses * weights[classes]
 
 
 def _cross_entropy(logits, classes, config, ranks):

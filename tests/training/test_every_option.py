@@ -38,6 +38,7 @@ PROBES = {
     "window": (SINGLE, 3.0, 0.2),
     "scoring": ({**SINGLE, "window": 0.2}, "multi", "center"),
     "augment": (SINGLE, "none", "noise(probability=1)"),
+    "mixup": (SINGLE, 0.0, 1.0),
     "sampler": ({"epochs": 2}, "round_robin", "proportional"),
     "temperature": ({"epochs": 2}, 0.0, 1.0),
     "corpora_per_step": ({}, 1, 2),

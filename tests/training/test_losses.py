@@ -10,7 +10,8 @@ from emokit.core.errors import ConfigError
 from emokit.corpora.store import open_emoset
 from emokit.loading.source import make_source
 from emokit.training.config import TrainConfig
-from emokit.training.losses import class_loss, class_weights, ordinal_ranks
+from emokit.training.losses import class_losses, class_weights, ordinal_ranks
+from emokit.training.mixup import Mixture, draw
 
 CLASSES = torch.tensor([0, 2, 1, 2, 0])
 
@@ -18,6 +19,10 @@ CLASSES = torch.tensor([0, 2, 1, 2, 0])
 @pytest.fixture
 def logits():
     return torch.randn(5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def class_loss(*arguments, **named):
+    return class_losses(*arguments, **named).mean()
 
 
 def softmax(row):
@@ -102,3 +107,32 @@ def test_ordinal_needs_an_order():
         ordinal_ranks(["low", "mid"], ("high", "low"), "c")
     with pytest.raises(ConfigError, match="lowest first"):
         ordinal_ranks([], ("a", "b"), "c")
+
+
+def test_mixup_of_cross_entropy_is_cross_entropy_with_mixed_targets(logits):
+    mixture = Mixture(torch.tensor([1, 2, 3, 4, 0]),
+                      torch.tensor([0.5, 0.6, 0.7, 0.8, 1.0], dtype=torch.float64))
+    soft = torch.nn.functional.one_hot(CLASSES, 3).double()
+    soft = mixture.share[:, None] * soft + (1 - mixture.share[:, None]) * soft[mixture.partner]
+    config = TrainConfig()
+    loss = mixture.losses(class_losses(logits, CLASSES, config),
+                          class_losses(logits, CLASSES[mixture.partner], config)).mean()
+    expected = torch.nn.functional.cross_entropy(logits, soft)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    frames = torch.randn(5, 4, 2, dtype=torch.float64)
+    torch.testing.assert_close(mixture.frames(frames)[1], 0.6 * frames[1] + 0.4 * frames[2])
+    torch.testing.assert_close(mixture.frames(frames)[4], frames[4])
+
+
+def test_mixup_draws_a_permutation_and_shares_of_a_folded_beta():
+    from scipy.stats import beta, kstest
+
+    mixture = draw(0.4, 4000, np.random.default_rng(0), "cpu")
+    assert sorted(mixture.partner.tolist()) == list(range(4000))
+    share = mixture.share.numpy()
+    assert share.min() >= 0.5 and share.max() <= 1
+
+    def folded(x):
+        return beta.cdf(x, 0.4, 0.4) - beta.cdf(1 - x, 0.4, 0.4)
+
+    assert kstest(share, folded).pvalue > 0.01

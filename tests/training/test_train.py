@@ -72,7 +72,7 @@ def strip(history):
     dict(adapters="residual", augment="specaugment+noise"),
     dict(regime="single", corpora="emodb", schedule="plateau", patience=None, optimizer="sgd",
          learning_rate=0.01),
-    dict(adapters="residual", average_epochs=1.0),
+    dict(adapters="residual", average_epochs=1.0, mixup=0.5),
 ])
 def test_a_killed_run_resumes_to_identical_weights_and_history(configure, emoset, tmp_path, flags):
     from emokit.training.loop import _Trainer
