@@ -17,7 +17,7 @@ install: $(STAMP)
 $(STAMP): setup.cfg constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[interop,test]'
 	$(BIN)/python -c "import torch; raise SystemExit(torch.version.cuda is None)" || \
 	  rm -rf $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/torchaudio/lib
 	touch $@
@@ -40,7 +40,7 @@ bench: $(STAMP)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 docs: $(STAMP)
-	$(BIN)/python -m emokit.cli.pages docs/commands
+	$(BIN)/python -m emokit.cli.pages docs
 
 clean:
 	rm -rf demo build dist *.egg-info .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ them within a few steps; `emokit.corpora.voice` makes voices where realism matte
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -54,7 +55,9 @@ def write_wav(path: str | os.PathLike, samples: np.ndarray, rate: int = RATE,
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate, subtype=subtype)
+    # readers go by content, so films hold a WAV without a picture, as in `speaking`
+    film = path.suffix.lower() in (".avi", ".mp4", ".m4a", ".webm")
+    soundfile.write(path, samples, rate, subtype=subtype, format="WAV" if film else None)
     return path
 
 
@@ -101,10 +104,14 @@ def tiny_corpus(root: str | os.PathLike, name: str = "emodb", n_speakers: int = 
     from emokit.corpora.parsers import PARSERS
 
     root, chosen = Path(root), pick(name, n_speakers, per_class, classes)
+    sounds = collections.defaultdict(list)
     for index, item in enumerate(chosen):
         sound = buzz(item.emotion, f"{name}/{item.speaker}", seconds * (1 + 0.1 * (index % 2)),
                      seed=seed + index)
-        write_wav(root / item.path, sound)
+        sounds[item.file].append(sound)
+        chosen[index] = dataclasses.replace(item, seconds=len(sound) / RATE)
+    for file, parts in sounds.items():
+        write_wav(root / file, np.concatenate(parts))
     tables = getattr(PARSERS[name], "stand_in_tables", None)
     for path, text in (tables(chosen) if tables else {}).items():
         write_text(root / path, text)

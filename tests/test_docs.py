@@ -14,13 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from emokit.cli import COMMANDS, group
+from emokit.cli.corpus_pages import corpus_pages
 from emokit.cli.pages import pages, settings_table
 from emokit.testing import buzz, tiny_corpus, write_wav
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 WRITTEN = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
-PAGES = sorted([*WRITTEN, *(DOCS / "commands").glob("*.md")])
+PAGES = sorted([*WRITTEN, *(DOCS / "commands").glob("*.md"), *(DOCS / "corpora").glob("*.md")])
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -50,6 +51,31 @@ def test_every_command_has_a_page_that_equals_the_code():
     assert {path.name for path in (DOCS / "commands").iterdir()} == set(made)
     for page, text in made.items():
         assert (DOCS / "commands" / page).read_text("utf-8") == text, f"{page}: run 'make docs'"
+
+
+def test_every_corpus_has_a_page_that_equals_the_facts():
+    from emokit.corpora.catalogue import entries
+
+    made = corpus_pages()
+    assert set(made) == {f"{corpus}.md" for corpus in entries()} | {"index.md"}
+    assert {path.name for path in (DOCS / "corpora").iterdir()} == set(made)
+    for page, text in made.items():
+        assert (DOCS / "corpora" / page).read_text("utf-8") == text, f"{page}: run 'make docs'"
+
+
+def test_corpus_pages_hold_addresses_layout_labels_defects_and_doubts():
+    made = corpus_pages()
+    assert "md5:bc696df654c87fed845eb13823edef8a" in made["ravdess.md"]
+    assert "\nActor_01/03-01-01-01-01-01-01.wav\n" in made["ravdess.md"]
+    assert ("| `08` | surprised | surprise | surprise | left out | high_neutral | 192 |"
+            in made["ravdess.md"])
+    assert "`1076_MTI_SAD_XX`: holds no signal" in made["crema_d.md"]
+    assert "{path}" in made["crema_d.md"] and "`processedResults" not in made["tess.md"]
+    assert "corpora fetch" not in made["abc.md"] and "file,label,speaker" in made["abc.md"]
+    assert "(not confirmed) |" in made["ad.md"] and "Not confirmed either: classes" in (
+        made["ea_act.md"])
+    assert "the labels of the lists are taken" in made["ea_act.md"]
+    assert "| [EmoDB](emodb.md) | `emodb` | de | acted | 10 | 535 |" in made["index.md"]
 
 
 def test_every_subcommand_has_its_help_on_the_page():

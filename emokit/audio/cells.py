@@ -62,7 +62,7 @@ class Sources:
     """Gives the sound file that a path names; rows of one table are read on from the last one.
 
     Rows asked for in rising order are read once. Any other row starts again at its row group, so
-    memory holds a few rows and never a whole table.
+    memory holds a page of the column, a row group at most, and never a whole table.
     """
 
     def __init__(self):
@@ -93,10 +93,9 @@ class Sources:
             raise Unreadable(f"its table has no row {row}") from None
         except FileNotFoundError:
             raise Unreadable("there is no such file") from None
-        except (OSError, pyarrow.ArrowException, KeyError) as error:
+        except (OSError, pyarrow.ArrowException) as error:
             self._place = None
-            words = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise Unreadable(f"its table cannot be read ({words})") from None
+            raise Unreadable(f"its table cannot be read ({str(error).splitlines()[0]})") from None
         self._next += 1
         if not data:
             raise Unreadable("its cell holds no audio")
@@ -112,6 +111,9 @@ class Sources:
                     self._next += 1
                 return
         table = pyarrow_parquet.ParquetFile(file, buffer_size=2**20)
+        leaves = {table.schema.column(index).path for index in range(len(table.schema))}
+        if f"{column}.bytes" not in leaves:
+            raise OSError(f"no column '{column}' with audio")
         lengths = [table.metadata.row_group(index).num_rows
                    for index in range(table.num_row_groups)]
         self._groups = [sum(lengths[:index]) for index in range(len(lengths))]

@@ -45,7 +45,7 @@ def sound_of(path: str | os.PathLike, head: bytes, size: int) -> io.BytesIO:
     Raises:
         ContainerError: ffmpeg is not installed, no sound, damaged or cut short.
     """
-    kind = container(head)
+    kind = container(head) or "an MP3 of varying bit rate without its length"
     if kind == "AVI":
         (length,) = struct.unpack("<I", head[4:8])
         # beyond 1 GiB the number belongs to the first part alone

@@ -15,6 +15,7 @@ import soundfile
 import soxr
 
 from emokit.audio.containers import ContainerError, container, sound_of
+from emokit.audio.mp3 import length_is_known
 from emokit.core.errors import CorpusError
 
 RATE = 16_000
@@ -24,6 +25,7 @@ END_TOLERANCE = 0.01
 """Seconds that an annotated end may lie past the file; annotations are written to hundredths."""
 
 _UNKNOWN_FRAMES = 2**62
+_MP3_SLACK = 2 * 1152
 _STREAMED = 0x7FFFF000
 """Data sizes from here on are what sox and ffmpeg write when they cannot know the size yet."""
 
@@ -193,6 +195,8 @@ def _waveform(path, start, end, kind: str) -> tuple[np.ndarray, int]:
             raise Unreadable(f"damaged or truncated: it cannot be decoded ({_words(error)})"
                              ) from None
         expected = (sound.frames if stop is None else stop) - first
+        # computed from a bit rate, an MP3's length is right to a frame or two
+        expected -= _MP3_SLACK if sound.format == "MP3" and stop == sound.frames else 0
         rate = sound.samplerate
         floating = sound.subtype in ("FLOAT", "DOUBLE")
     if stop is not None and len(samples) < expected:
@@ -218,7 +222,7 @@ def _stretch(sound: soundfile.SoundFile, start, end) -> tuple[int, int | None]:
     stop = frames if end is None else round(end * rate)
     words = f"a stretch from {start or 0:g} s to {length if end is None else end:g} s"
     if first < 0 or stop - frames > END_TOLERANCE * rate:
-        raise Unreadable(f"{words} in a file of {length:.3f} s")
+        raise Unreadable(f"{words} in a file of {length:.3f} s: its time stamps do not fit")
     stop = min(stop, frames)
     if first >= stop:
         raise Unreadable(f"{words} holds no samples (the file has {length:.3f} s)")
@@ -261,25 +265,33 @@ def _opened(path: str | os.PathLike | bytes) -> soundfile.SoundFile:
         raise Unreadable("0 bytes")
     source = io.BytesIO(path) if isinstance(path, bytes) else os.fspath(path)
     if container(head):
-        try:
-            source = _film(path, head, size)
-        except ContainerError as error:
-            raise Unreadable(str(error)) from None
+        source = _film(path, head, size)
     try:
-        return soundfile.SoundFile(source)
+        sound = soundfile.SoundFile(source)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         suffix = "" if isinstance(path, bytes) else Path(path).suffix
         raise Unreadable(_looks_like(head, suffix, _words(error))) from None
+    if sound.format == "MP3":
+        with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as file:
+            known = length_is_known(file)
+        if not known:
+            # libsndfile would stop at the length that it guessed
+            sound.close()
+            sound = soundfile.SoundFile(_film(path, head, size))
+    return sound
 
 
 def _film(source: str | os.PathLike | bytes, head: bytes, size: int) -> io.BytesIO:
-    if not isinstance(source, bytes):
-        return sound_of(source, head, size)
-    # ffmpeg must seek in a film, so it needs a file
-    with tempfile.NamedTemporaryFile(prefix="emokit-") as file:
-        file.write(source)
-        file.flush()
-        return sound_of(file.name, head, size)
+    try:
+        if not isinstance(source, bytes):
+            return sound_of(source, head, size)
+        # ffmpeg must seek in a film, so it needs a file
+        with tempfile.NamedTemporaryFile(prefix="emokit-") as file:
+            file.write(source)
+            file.flush()
+            return sound_of(file.name, head, size)
+    except ContainerError as error:
+        raise Unreadable(str(error)) from None
 
 
 def _words(error: Exception) -> str:

@@ -12,6 +12,8 @@ from emokit.corpora.build import BuildOptions
 DEFAULT_LIMIT = 400
 """Recordings of a synthetic corpus without --scale: enough to learn from within minutes."""
 
+EMOSET = "emoset"
+
 
 @click.command(epilog="Example:  EMOKIT_CORPORA=/data/corpora emokit build-corpus ravdess emodb   "
                       "or, without recordings,  emokit build-corpus --synthetic emodb ravdess")
@@ -22,19 +24,25 @@ DEFAULT_LIMIT = 400
 @options.emoset_option
 @options.options_from(BuildOptions)
 @click.option("--synthetic", is_flag=True, help="Write synthetic stand-ins in each corpus's "
-              "published layout, and build from those.")
+              "published layout, and build from those; without a name, of six corpora.")
 @click.option("--scale", type=click.FloatRange(0, 1, min_open=True), default=None, help="With "
               "--synthetic: share of the published number of files.  [default: about "
               f"{DEFAULT_LIMIT} files a corpus]")
 @click.option("--raw", default="synthetic", show_default=True, metavar="DIR",
               help="With --synthetic: where the stand-ins are written.")
+@click.option("--partitions", "rule", type=click.Choice(["emobox"]), default=None,
+              help="With --emobox: divide every corpus as EmoBox's fold 1 does, for comparison "
+              "only; where it shares speakers between train and test, every report says so.")
+@click.option("--emobox", metavar="DIR", default=None, help="EmoBox's folder data.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built and what is skipped.")
 @options.quiet_option
-def build_corpus(names, choices_file, emoset, synthetic, scale, raw, dry_run, **flags):
+def build_corpus(names, choices_file, emoset, synthetic, scale, raw, rule, emobox, dry_run,
+                 **flags):
     """Turn raw folders into checked, memory-mapped corpora.
 
     Builds the corpora named, or all that are found: every folder below $EMOKIT_CORPORA that a
-    parser recognises, and every entry of corpora.yaml with a root. Recordings of any format and
+    parser recognises, and every entry of corpora.yaml with a root. The name emoset means EmoNet's
+    26 corpora, as far as they are found. Recordings of any format and
     rate become 16 kHz mono samples that are never decoded again. The build stops, with culprits
     and the flag that waives it, on unmapped labels, speakers in two partitions, identical audio
     across partitions, a class missing from a partition, and files that are empty, silent or
@@ -43,14 +51,19 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, dry_run, **
     from emokit.core.config import from_mapping
     from emokit.corpora.build import build_corpora
     from emokit.corpora.parsers import PARSERS
-    from emokit.corpora.spec import survey
+    from emokit.corpora.spec import as_emobox, survey
 
     if scale is not None and not synthetic:
         raise click.UsageError("--scale goes with --synthetic.")
+    if bool(rule) != bool(emobox):
+        raise click.UsageError("--partitions emobox and --emobox DIR go together.")
     settings = from_mapping(BuildOptions, options.given(flags))
+    file = choices_file or ("corpora.yaml" if os.path.isfile("corpora.yaml") and not synthetic
+                            else None)
+    names = _named(names, file, synthetic)
     if synthetic and dry_run:
         # the table refuses a name it does not know
-        parsers = {name: PARSERS[name] for name in names or PARSERS}
+        parsers = {name: PARSERS[name] for name in names}
         for name in parsers:
             click.echo(f"{name}: stand-ins in {os.path.join(raw, name)}")
         return
@@ -58,11 +71,11 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, dry_run, **
     with options.Bar("utt") as bar:
         if synthetic:
             _write_stand_ins(raw, names, scale, settings.seed, jobs, bar)
-        file = choices_file or ("corpora.yaml" if os.path.isfile("corpora.yaml") and not synthetic
-                                else None)
         specs, skipped = survey(file, names, raw if synthetic else None, dict(os.environ))
         for line in skipped:
             click.echo(line, err=True)
+        if emobox:
+            specs = [as_emobox(spec, emobox) for spec in specs]
         if dry_run:
             for spec in specs:
                 click.echo(f"{spec.name}: {spec.root}")
@@ -73,6 +86,27 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, dry_run, **
     if settings.report:
         click.echo(os.path.join(emoset, "report.html"), err=True)
     click.echo("Next: emokit train --adapters residual", err=True)
+
+
+def _named(names, file, synthetic) -> list[str]:
+    """Write out `emoset`; without names, stand-ins are made of the usual ones."""
+    from emokit.corpora.catalogue import entries
+    from emokit.corpora.spec import survey
+    from emokit.corpora.synthetic import USUAL
+
+    if synthetic and not names:
+        return list(USUAL)
+    if EMOSET not in names:
+        return list(names)
+    group = [name for name, facts in entries().items() if facts.emoset]
+    if not synthetic:
+        found = {spec.name for spec in survey(file, (), None, dict(os.environ))[0]}
+        missing = [name for name in group if name not in found]
+        if missing:
+            click.echo(f"{EMOSET}: {len(missing)} of {len(group)} corpora are not found: "
+                       f"{', '.join(missing)}", err=True)
+        group = [name for name in group if name in found]
+    return list(dict.fromkeys([*group, *(name for name in names if name != EMOSET)]))
 
 
 def _write_stand_ins(raw, names, scale, seed, jobs, bar) -> None:

@@ -1,4 +1,4 @@
-"""Documentation pages made from the code: `python -m emokit.cli.pages docs/commands`."""
+"""Documentation pages made from the code: `python -m emokit.cli.pages docs`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ WIDTH = 96
 MADE = "<!-- Made by `make docs` from the code. Edit the code, not this page. -->"
 
 AROUND = {
-    "corpora": "Reads the catalogue and `$EMOKIT_CORPORA`. See [corpora.yaml](../corpora_yaml.md).",
+    "corpora": "Reads the catalogue and `$EMOKIT_CORPORA`. See the [pages of all corpora]"
+               "(../corpora/index.md), [corpora.yaml](../corpora_yaml.md).",
     "build-corpus": "Reads raw folders, writes `emoset/`. See [your own corpus](../own_corpus.md), "
                     "[corpora.yaml](../corpora_yaml.md), [files](../files.md).",
     "train": "Reads `emoset/`, writes `runs/`. See the [tutorial](../tutorial.md).",
@@ -206,14 +207,17 @@ def _first_paragraph(part: Any) -> str:
 
 
 def main(folder: str) -> None:
-    """Write the pages, and remove those of commands that are no more."""
-    made = pages()
-    for path in Path(folder).glob("*.md"):
-        if path.name not in made:
-            path.unlink()
-    for name, text in made.items():
-        write_text(Path(folder) / name, text)
-        click.echo(str(Path(folder) / name))
+    """Write the pages of commands and corpora, and remove those of what is no more."""
+    from emokit.cli.corpus_pages import corpus_pages
+
+    for below, made in (("commands", pages()), ("corpora", corpus_pages())):
+        target = Path(folder) / below
+        for path in target.glob("*.md"):
+            if path.name not in made:
+                path.unlink()
+        for name, text in made.items():
+            write_text(target / name, text)
+        click.echo(str(target / "index.md"))
 
 
 if __name__ == "__main__":

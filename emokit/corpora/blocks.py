@@ -20,7 +20,7 @@ from typing import BinaryIO
 from emokit.core import processes
 from emokit.core.files import disk_errors
 
-DECODER = 1
+DECODER = 2
 """Raise when stored samples would change, so that everything is decoded again."""
 
 BLOCK_FILES = 256
@@ -29,7 +29,14 @@ BLOCK_BYTES = 64 * 2**20
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One stretch of audio to decode; `path` is relative, `size` and `mtime` are the file's."""
+    """One stretch of audio to decode.
+
+    Args:
+        path: relative to the root; it may lead into a table (see `emokit.audio.cells`).
+        start, end: seconds, None where the file is taken whole.
+        size: its share of the bytes of the file that holds it.
+        mtime: of that file.
+    """
 
     path: str
     start: float | None = None
@@ -98,16 +105,20 @@ def decode_block(root: str | os.PathLike, folder: Path, block: Block) -> list[St
     Raises:
         EmokitError: the block cannot be written (disk full, permission).
     """
+    from emokit.audio.cells import Sources
     from emokit.audio.read import Unreadable, decode, is_silent
+    from emokit.corpora.fingerprint import fingerprints, frame_power
 
-    samples_path, record_path = _paths(folder, block)
+    samples_path, prints_path, record_path = _paths(folder, block)
+    powers = []
     partial = samples_path.with_suffix(".partial")
-    stored = []
+    stored, sources = [], Sources()
     with disk_errors(folder):
         with open(partial, "wb") as file:
             for item in block.items:
                 try:
-                    decoded = decode(os.path.join(root, item.path), item.start, item.end)
+                    source = sources.get(os.path.join(root, item.path))
+                    decoded = decode(source, item.start, item.end)
                 except Unreadable as error:
                     stored.append(Stored(problem=str(error)))
                     continue
@@ -117,7 +128,10 @@ def decode_block(root: str | os.PathLike, folder: Path, block: Block) -> list[St
                     len(decoded.samples), hashlib.sha256(data).hexdigest()[:32], decoded.clipped,
                     silent=is_silent(decoded.samples),
                 ))
+                powers.append(frame_power(decoded.samples))
         os.replace(partial, samples_path)
+        partial.write_bytes(fingerprints(powers).tobytes())
+        os.replace(partial, prints_path)
         # not astuple, which copies every value and takes a twentieth of the whole build
         text = json.dumps({"key": block.key, "stored": [[*vars(row).values()] for row in stored]})
         partial.write_text(text)
@@ -127,14 +141,17 @@ def decode_block(root: str | os.PathLike, folder: Path, block: Block) -> list[St
 
 def finished(folder: Path, block: Block) -> list[Stored] | None:
     """Give what an earlier build left of this very block, or None."""
-    samples_path, record_path = _paths(folder, block)
+    from emokit.corpora.fingerprint import FINGERPRINT
+
+    samples_path, prints_path, record_path = _paths(folder, block)
     try:
         record = json.loads(record_path.read_text())
         stored = [Stored(*row) for row in record["stored"]]
-        size = samples_path.stat().st_size
+        size, n_prints = samples_path.stat().st_size, prints_path.stat().st_size
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    whole = size == 2 * sum(row.length for row in stored)
+    whole = (size == 2 * sum(row.length for row in stored)
+             and n_prints == FINGERPRINT.itemsize * sum(not row.problem for row in stored))
     return stored if whole and record["key"] == block.key else None
 
 
@@ -168,7 +185,7 @@ def join(folder: Path, blocks: Sequence[Block], stored: Sequence[Sequence[Stored
     """
     with disk_errors(target), open(target, "wb") as out:
         for block, rows, flags in zip(blocks, stored, keep):
-            samples_path, _ = _paths(folder, block)
+            samples_path, *_ = _paths(folder, block)
             with open(samples_path, "rb") as source:
                 if all(flag or not row.length for flag, row in zip(flags, rows)):
                     _copy(source, out)
@@ -177,6 +194,17 @@ def join(folder: Path, blocks: Sequence[Block], stored: Sequence[Sequence[Stored
                     data = source.read(2 * row.length)
                     if flag:
                         out.write(data)
+
+
+def fingerprints(folder: Path, blocks: Sequence[Block]):
+    """Give the fingerprints of all items that could be read, in order; [N] of `FINGERPRINT`."""
+    import numpy as np
+
+    from emokit.corpora.fingerprint import FINGERPRINT, rows
+
+    with disk_errors(folder):
+        return np.concatenate([rows(0), *(np.fromfile(_paths(folder, block)[1], FINGERPRINT)
+                                          for block in blocks)])
 
 
 def _copy(source: BinaryIO, out: BinaryIO) -> None:
@@ -198,6 +226,6 @@ def _copy(source: BinaryIO, out: BinaryIO) -> None:
     shutil.copyfileobj(source, out, 2**20)
 
 
-def _paths(folder: Path, block: Block) -> tuple[Path, Path]:
+def _paths(folder: Path, block: Block) -> tuple[Path, Path, Path]:
     # named by key, so blocks of files that did not change are found again after others did
-    return folder / f"{block.key}.i16", folder / f"{block.key}.json"
+    return tuple(folder / f"{block.key}.{kind}" for kind in ("i16", "prints", "json"))

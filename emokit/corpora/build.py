@@ -15,16 +15,8 @@ from emokit.core.files import (
 )
 from emokit.corpora.spec import CorpusSpec
 
-BUILD_VERSION = 1
+BUILD_VERSION = 2
 """Raise when built files would change, so that every corpus is built again."""
-
-_DECIDE = tuple(
-    ["audio/cells.py", "audio/containers.py", "audio/read.py"] + [f"corpora/{name}" for name in (
-        "balance.py", "blocks.py", "card.py", "checks.py", "facts/emotion_words.csv", "labels.py",
-        "manifest.py", "parsers/csv_list.py", "parsers/names.py", "parsers/records.py",
-        "parsers/tables.py",
-        "parsing.py", "partitions.py", "plan.py", "ratings.py", "spec.py", "utterance.py")])
-"""Code and data of emokit, beside the parser, that decide what is built."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the corpus, utterances done and utterances in all."""
@@ -46,6 +38,8 @@ class BuildOptions:
     allow_duplicates: bool = knob(
         False, "Accept identical audio across partitions or under two labels.")
     allow_shared_audio: bool = knob(False, "Accept identical audio in two corpora.")
+    allow_shared_recordings: bool = knob(
+        False, "Accept one recording in two corpora, in another coding, rate or level.")
 
     def waived(self) -> set[str]:
         """Name the flags in force that waive a check."""
@@ -169,25 +163,40 @@ def remove_corpus(out: str | os.PathLike, name: str) -> None:
         # the marker of completeness goes first, so no reader sees half of it
         (Path(out) / name / BUILD).unlink()
         remove_tree(Path(out) / name)
-        write_index(out, {"--allow-shared-audio"})
+        write_index(out, {"--allow-shared-audio", "--allow-shared-recordings"})
 
 
 def _inputs(spec: CorpusSpec, out: Path, options: BuildOptions) -> str:
     """Sign what a build depends on; waivers do not belong to it, they allow and change nothing."""
     from emokit.corpora.card import catalogue_facts
+    from emokit.corpora.code import deciding
     from emokit.corpora.inputs import inputs_signature
-    from emokit.corpora.parsers import FORMATS, PARSERS
+    from emokit.corpora.parsers import FORMATS, LISTED, PARSERS
 
     if not Path(spec.root).is_dir():
         # the parser says in words what is wrong with the root
         return ""
     module = FORMATS[spec.format] if spec.format else PARSERS[spec.parser]
-    package = Path(__file__).parents[1]
-    further = [module.__file__, *(package / name for name in _DECIDE)]
+    further = deciding(Path(__file__), Path(module.__file__))
     further += [spec.partitions.file] if spec.partitions.file else []
     further += [Path(spec.root) / path for path in getattr(spec.settings, "lists", None) or ()]
-    settings = [BUILD_VERSION, spec, options.seed, catalogue_facts(spec)]
+    further += _emobox_lists(spec)
+    # the classes of corpora without a layout of their own stand in the catalogue
+    words = list(module.EMOTIONS) if spec.parser in LISTED else []
+    settings = [BUILD_VERSION, spec, options.seed, catalogue_facts(spec), words]
     return inputs_signature(spec.root, settings, further, without=out)
+
+
+def _emobox_lists(spec: CorpusSpec) -> list[Path]:
+    """Name the lists of EmoBox that a build reads, wherever they lie."""
+    from emokit.corpora.parsers.emobox import corpus_folder
+
+    folders = [spec.settings.folder] if spec.format == "emobox" else []
+    if spec.partitions.folder:
+        with contextlib.suppress(CorpusError):
+            folders.append(corpus_folder(Path(spec.partitions.folder), spec.name))
+    return sorted(path for folder in folders for pattern in ("*.json", "fold_*/*.jsonl")
+                  for path in (Path(spec.root) / folder).glob(pattern))
 
 
 def _former(folder: Path, inputs: str) -> dict | None:
@@ -224,7 +233,7 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     import numpy as np
 
     from emokit.corpora import blocks, card, checks, manifest, ratings
-    from emokit.corpora.store import AUDIO, BUILD, MANIFEST, OFFSETS, RATE
+    from emokit.corpora.store import AUDIO, BUILD, FINGERPRINTS, MANIFEST, OFFSETS, RATE
 
     name = plan.spec.name
     _check_target(out / name, plan.spec)
@@ -260,6 +269,7 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     lengths = np.array([row.length for row in flat if not row.problem], np.int64)
     with disk_errors(work / OFFSETS):
         np.save(work / OFFSETS, np.concatenate([[0], np.cumsum(lengths)]))
+        np.save(work / FINGERPRINTS, blocks.fingerprints(work / "blocks", planned))
     manifest.write(work / MANIFEST, table.drop(columns=["silent", "clipped"]))
     n_ratings = ratings.write(work, name, ratings.of_corpus(plan.spec), table["utterance"])
     build = card.describe(plan, table, rejected, waivers, warnings, inputs, work / MANIFEST,

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from emokit.core.files import file_digest, write_text
+from emokit.core.files import file_digest, to_json, write_text
 from emokit.corpora.manifest import PARTITIONS
 from emokit.corpora.ratings import scales_of
 from emokit.corpora.store import RATE
@@ -32,6 +32,8 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
         waivers = [{"words": info.words, **info.waiver}, *waivers]
     content = hashlib.sha256(file_digest(manifest).encode())
     content.update("\0".join(plan.classes).encode())
+    if plan.views:
+        content.update(to_json(plan.views).encode())
     return {
         "corpus": spec.name,
         "signature": content.hexdigest()[:16],
@@ -42,6 +44,7 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
         "classes": list(plan.classes),
         "absent_classes": list(plan.absent),
         "dropped": plan.dropped,
+        "views": plan.views,
         "partitions": {"kind": info.kind, "words": info.words,
                        "speaker_disjoint": bool(info.speaker_disjoint)},
         "counts": {**_counts(table, plan.classes, rejected), "single_ratings": n_ratings},

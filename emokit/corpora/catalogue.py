@@ -11,6 +11,7 @@ from pathlib import Path
 from emokit.core.config import from_mapping, knob
 from emokit.core.errors import ConfigError, choices
 from emokit.core.files import read_yaml
+from emokit.corpora.parsers import LISTED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Entry:
 
     @property
     def status(self) -> str:
-        """How emokit reads it: the parser's name, or `list`."""
-        return self.parser or "list"
+        """How emokit reads it: the parser's name, `its lists`, or `list` if you describe it."""
+        return "its lists" if self.parser in LISTED else self.parser or "list"
 
 
 @functools.cache
@@ -69,8 +70,8 @@ def rows(found: Iterable = ()) -> list[dict[str, str]]:
 
     Returns:
         A row for each corpus: name, title, language, speakers, utterances, classes, licence,
-        access, reader, state (`found`, `no audio`, `missing`), files, folder. Unconfirmed numbers
-        have a `?`.
+        access, reader, state (`found`, `partial n/N`, `tables only`, `missing`), files,
+        folder. Unconfirmed numbers have a `?`.
     """
     here: dict[str, list] = {}
     for item in found:
@@ -85,11 +86,26 @@ def rows(found: Iterable = ()) -> list[dict[str, str]]:
             "speakers": _number(facts, "speakers"), "utterances": _number(facts, "utterances"),
             "classes": classes, "licence": facts.licence, "access": facts.access,
             "reader": facts.status, "emoset": "yes" if facts.emoset else "",
-            "state": best.state if best else "missing",
+            "state": _state(facts, best) if best else "missing",
             "files": str(best.n_audio) if best else "",
             "folder": ", ".join(str(item.folder) for item in items),
         })
     return table
+
+
+def _state(facts: Entry, found) -> str:
+    if not found.n_audio:
+        return "tables only"
+    if not facts.utterances or found.n_audio >= facts.utterances:
+        return "found"
+    n_files = facts.utterances
+    if facts.parser and facts.parser not in LISTED:
+        from emokit.corpora.audit_list import of_parser
+        from emokit.corpora.parsers import PARSERS
+
+        # some corpora cut many utterances out of one file
+        n_files = min(n_files, len(of_parser(PARSERS[facts.parser])))
+    return "found" if found.n_audio >= n_files else f"partial {found.n_audio}/{n_files}"
 
 
 def _number(facts: Entry, field: str) -> str:

@@ -254,5 +254,24 @@ def shared_audio(hashes: dict[str, dict[str, str]]) -> list[Finding]:
     )]
 
 
+def shared_recordings(pairs: Sequence[tuple[str, str, float]]) -> list[Finding]:
+    """Report one recording in two corpora, in another coding, rate or level.
+
+    Args:
+        pairs: utterances of both and their likeness, of `emokit.corpora.recordings.shared`.
+    """
+    if not pairs:
+        return []
+    return [finding(
+        "recordings-across-corpora",
+        "one recording stands in more than one corpus, at another sample rate, level or coding "
+        "({n}): {culprits}.",
+        [f"{one} = {other} ({alike:.2f} alike)" for one, other, alike in pairs],
+        "--allow-shared-recordings",
+        "Training on one corpus would hear another's test audio. Drop the copies, or build these "
+        "corpora into different folders with --emoset.",
+    )]
+
+
 def _order(partition: str) -> int:
     return ("train", "dev", "test").index(partition)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emokit.core.files import read_json, write_text
-from emokit.corpora import checks
+from emokit.corpora import checks, recordings
 from emokit.corpora.store import BUILD, MANIFEST, built_names
 
 INDEX, REPORT = "index.csv", "report.html"
@@ -23,23 +23,30 @@ def write_index(out: Path, waived: Iterable[str] = (), draw: bool = True) -> boo
 
     Args:
         out: folder of built corpora.
-        waived: flags in force; `--allow-shared-audio` accepts identical audio in two corpora.
+        waived: flags in force; `--allow-shared-audio` accepts identical audio in two corpora,
+            `--allow-shared-recordings` one recording in another coding.
         draw: whether to make the report; without it an outdated one is removed.
 
     Returns:
         Whether they were written.
 
     Raises:
-        CorpusError: two corpora hold identical audio. Both files then are as they were, so the
-            next call looks again.
+        CorpusError: two corpora hold identical audio or one recording. Both files then are as
+            they were, so the next call looks again.
     """
     builds = [read_json(Path(out) / name / BUILD) for name in built_names(out)]
     nothing = not builds and not (Path(out) / INDEX).exists()
     if nothing or _is_current(Path(out), builds, draw):
         return False
-    findings = checks.shared_audio({build["corpus"]: _hashes(out, build) for build in builds})
-    waivers, _ = checks.settle(" and ".join(_pair(findings)) or "all", findings, waived)
-    shared = {corpus: row for row in waivers for corpus in _pair(findings)}
+    rows = {build["corpus"]: _utterances(out, build) for build in builds}
+    findings = checks.shared_audio({name: {digest: utterance for utterance, digest in table}
+                                    for name, table in rows.items()})
+    findings += checks.shared_recordings(recordings.shared(
+        {name: (Path(out) / name, table) for name, table in rows.items()}))
+    named = " and ".join(_named(found.culprits for found in findings))
+    waivers, _ = checks.settle(named or "all", findings, waived)
+    shared = {name: [row["check"] for row in waivers if name in _named([row["culprits"]])]
+              for name in rows}
     if draw:
         from emokit.corpora.report import report
 
@@ -48,7 +55,7 @@ def write_index(out: Path, waived: Iterable[str] = (), draw: bool = True) -> boo
         (Path(out) / REPORT).unlink(missing_ok=True)
     # last, because its rows say what the report was made of
     write_text(Path(out) / INDEX, _text(
-        [_row(build, shared.get(build["corpus"])) for build in builds]))
+        [_row(build, shared[build["corpus"]]) for build in builds]))
     return True
 
 
@@ -74,9 +81,9 @@ def _whole_signature(build: dict[str, Any]) -> str:
     return f"{build['signature']}-{signature(build, 8)}"
 
 
-def _row(build: dict[str, Any], shared: dict | None) -> dict[str, Any]:
+def _row(build: dict[str, Any], shared: list[str]) -> dict[str, Any]:
     counts = build["counts"]
-    waivers = [row["check"] for row in build["waivers"]] + ([shared["check"]] if shared else [])
+    waivers = [row["check"] for row in build["waivers"]] + shared
     return {
         "corpus": build["corpus"], "utterances": counts["utterances"],
         "hours": f"{counts['seconds'] / 3600:.4f}", "classes": " ".join(build["classes"]),
@@ -95,13 +102,14 @@ def _text(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _hashes(out: Path, build: dict[str, Any]) -> dict[str, str]:
+def _utterances(out: Path, build: dict[str, Any]) -> list[tuple[str, str]]:
+    """Give utterance and hash of each row of the manifest."""
     with open(Path(out) / build["corpus"] / MANIFEST, newline="", encoding="utf-8") as file:
-        return {row["audio_hash"]: row["utterance"] for row in csv.DictReader(file)}
+        return [(row["utterance"], row["audio_hash"]) for row in csv.DictReader(file)]
 
 
-def _pair(findings) -> list[str]:
-    """Name the corpora that a finding speaks of."""
-    names = {part.partition("/")[0] for found in findings for text in found.culprits
+def _named(findings: Iterable[Iterable[str]]) -> list[str]:
+    """Name the corpora that the culprits of findings speak of."""
+    names = {part.partition("/")[0] for culprits in findings for text in culprits
              for part in text.split(" = ")}
     return sorted(names)

@@ -8,9 +8,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from importlib import resources
+from pathlib import Path
 
 from emokit.core.errors import ConfigError, ManifestError, choices, culprits
-from emokit.corpora.parsers import PARSERS
+from emokit.corpora.parsers import FORMATS, PARSERS
 from emokit.corpora.parsers.names import nfc
 from emokit.corpora.spec import CorpusSpec
 
@@ -171,7 +172,11 @@ def _meanings(spec: CorpusSpec, found: set[str]) -> dict[str, str]:
         words = list(PARSERS[spec.parser].EMOTIONS.values())
         return {word: word for word in [*words, *sorted(found - set(words))]}
     if not spec.emotions:
-        return {word: word for word in sorted(found, key=lambda word: (class_word(word), word))}
+        # a format may tell the labels in their order, as a parser does
+        told = getattr(FORMATS[spec.format], "words", None)
+        words = told(Path(spec.root), spec.settings) if told else []
+        rest = sorted(found - set(words), key=lambda word: (class_word(word), word))
+        return {word: word for word in [*words, *rest]}
     meaning = dict(spec.emotions)
     # a list may hold codes and their words side by side
     meaning |= {word: word for word in spec.emotions.values() if word not in meaning}

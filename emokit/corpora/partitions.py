@@ -20,6 +20,7 @@ SHARES = np.array([0.6, 0.2, 0.2])
 """Wished shares of train, dev and test."""
 
 N_FOLDS = 5
+MOST_FOLDS = 100
 MINIMUM_SPEAKERS = 3
 FALLBACK = "few-speakers"
 """Name of the waiver that a fallback records."""
@@ -30,8 +31,8 @@ class PartitionInfo:
     """How a corpus was divided.
 
     Args:
-        kind: `official`, `speakers`, `auto`, `folds`, `csv`, or `text`, `utterance` for the
-            fallbacks of `auto` and `folds`.
+        kind: `official`, `speakers`, `auto`, `folds`, `csv`, `emobox`, or `text`, `utterance` for
+            the fallbacks of `auto` and `folds`.
         words: a sentence for cards and reports.
         speaker_disjoint: no speaker stands in two partitions and every speaker is known.
         n_folds: number of folds, 0 without folds.
@@ -60,7 +61,8 @@ def assign_partitions(table, rule: PartitionRule, seed: int = 0, where: str = ""
         where: what to call the rule's place in messages ("corpora.yaml:7").
 
     Returns:
-        Two text columns with the table's index, the partition (`train`, `dev`, `test`) and the
+        Two text columns with the table's index, the partition (`train`, `dev`, `test`; empty only
+        under the rule `emobox`, where EmoBox leaves an utterance out) and the
         fold ("0" …, empty for the rules official, speakers and csv), and the `PartitionInfo`.
 
     Raises:
@@ -77,7 +79,7 @@ def assign_partitions(table, rule: PartitionRule, seed: int = 0, where: str = ""
     ordered = table.sort_values("utterance", kind="stable")
     kind = rule.rule or ("official" if _has_official(ordered) else "auto")
     make = {"official": _official, "speakers": _speakers, "csv": _listed,
-            "auto": _auto, "folds": _folds}[kind]
+            "auto": _auto, "folds": _folds, "emobox": _emobox}[kind]
     if not len(ordered):
         raise ManifestError(f"{place}there is no utterance to divide into partitions.")
     partition, fold, info = make(ordered, rule, seed, place)
@@ -111,15 +113,42 @@ def _official(table, rule, seed, place):
             f"{culprits(without)}. Use the rule 'auto', or list them all."
         )
     words = "the corpus's official partitions"
-    if "dev" not in partition and {"train", "test"} <= set(partition):
-        train = table[table["partition"] == "train"]
-        parts, how = _divide(train, np.array([0.8, 0.2]), seed, "dev")
-        chosen = dict(zip(train["utterance"], parts))
-        partition = [("train", "dev")[chosen.get(name, 0)] if word == "train" else word
-                     for name, word in zip(table["utterance"], partition)]
-        words += f", which have no dev: a fifth of train was set apart {how}"
+    partition, words = _with_dev(table, partition, words, seed)
     _all_filled(table, partition, place)
-    return partition, [""] * len(table), _info("official", words, table, partition)
+    info = _info("official", words, table, partition)
+    if rule.rule and not info.speaker_disjoint:
+        # who asks for it by name gets it, and every report says so
+        info = dataclasses.replace(info, waiver=_waiver("official-speakers", table, partition,
+                                                        "partitions: official"))
+    return partition, [""] * len(table), info
+
+
+def _with_dev(table, partition: list[str], words: str, seed: int) -> tuple[list[str], str]:
+    """Set a fifth of train apart where there is no dev, and say so."""
+    if "dev" in partition or not {"train", "test"} <= set(partition):
+        return partition, words
+    train = table[[word == "train" for word in partition]]
+    parts, how = _divide(train, np.array([0.8, 0.2]), seed, "dev")
+    chosen = dict(zip(train["utterance"], parts))
+    partition = [("train", "dev")[chosen.get(name, 0)] if word == "train" else word
+                 for name, word in zip(table["utterance"], partition)]
+    return partition, words + f", which have no dev: a fifth of train was set apart {how}"
+
+
+def _emobox(table, rule, seed, place):
+    from emokit.corpora.emobox_folds import fold_of
+
+    partition, n_absent, n_folds = fold_of(table, rule.folder, rule.fold)
+    words = f"for comparison only, fold {rule.fold} of {n_folds} of EmoBox"
+    if n_absent:
+        words += f" ({n_absent} of its records are not in this copy)"
+    listed = [bool(word) for word in partition]
+    if not all(listed):
+        words += f", which leaves {listed.count(False)} utterances out"
+    partition, words = _with_dev(table, partition, words, seed)
+    _all_filled(table, partition, place)
+    info = _info("emobox", words, table[listed], [word for word in partition if word])
+    return partition, [""] * len(table), info
 
 
 def _speakers(table, rule, seed, place):
@@ -185,6 +214,8 @@ def _auto(table, rule, seed, place):
 
 
 def _folds(table, rule, seed, place):
+    if rule.by:
+        return _folds_by(table, rule.by, place)
     n_groups = _n_groups(table)
     if rule.k > n_groups:
         what = {"auto": "speakers", "text": "sentences", "utterance": "utterances"}[_unit(table)]
@@ -197,6 +228,36 @@ def _folds(table, rule, seed, place):
     words = f"{rule.k} folds made by emokit {how}; the single split tests fold 0, dev is fold 1"
     return (partition, [str(number) for number in folds],
             _info("folds", words, table, partition, rule.k))
+
+
+def _folds_by(table, column: str, place: str):
+    """Make every value of a column a fold: sessions, or groups that a paper fixed."""
+    if column not in table:
+        texts = [name for name in table if name not in ("utterance", "corpus", "path", "emotion")
+                 and 1 < table[name].nunique() < len(table)]
+        raise ConfigError(f"{place}'{_corpus(table)}' has no column '{column}' to make folds by. "
+                          f"{choices(column, texts)}")
+    values = [source_id(str(value)) for value in table[column]]
+    without = [name for name, value in zip(table["utterance"], values) if value in ("", "nan")]
+    if without:
+        raise ManifestError(f"{place}{len(without)} of {len(table)} utterances have no '{column}' "
+                            f"to make folds by: {culprits(without)}. Use the rule 'auto'.")
+    order = sorted(set(values), key=lambda value: (len(value), value))
+    if not 3 <= len(order) <= MOST_FOLDS:
+        raise ConfigError(f"{place}'{column}' of '{_corpus(table)}' has {len(order)} values; folds "
+                          f"by a column take 3 to {MOST_FOLDS}. Choose another column, or 'k'.")
+    shared = shared_speakers(table["speaker"], values)
+    if shared:
+        raise ManifestError(f"{place}speakers ({len(shared)}) stand under several values of "
+                            f"'{column}': {culprits(shared)}. Folds keep speakers apart; choose "
+                            "another column, or 'k'.")
+    folds = [order.index(value) for value in values]
+    partition = [{0: "test", 1: "dev"}.get(number, "train") for number in folds]
+    words = (f"{len(order)} folds, one for each {column}; the single split tests {column} "
+             f"{order[0]}, dev is {column} {order[1]}")
+    info = _info("folds", words, table, partition, len(order))
+    return (partition, [str(number) for number in folds],
+            dataclasses.replace(info, kind="folds"))
 
 
 def _unit(table) -> str:
@@ -284,11 +345,20 @@ def _info(kind, words, table, partition, n_folds=0) -> PartitionInfo:
         if unknown:
             words += f"; {unknown} of {len(table)} utterances have no known speaker"
         words += ": scores are not speaker-independent"
-        if kind in ("auto", "folds"):
+        if kind == "emobox":
+            waiver = _waiver("emobox-speakers", table, partition, "--partitions emobox")
+        elif kind in ("auto", "folds"):
             kind = kind if _unit(table) == "auto" else _unit(table)
-            waiver = {"check": FALLBACK, "count": n_speakers,
-                      "culprits": shared[:3] if shared else ["unknown speakers"], "flag": ""}
+            waiver = {**_waiver(FALLBACK, table, partition), "count": n_speakers}
     return PartitionInfo(kind, words[0].upper() + words[1:] + ".", disjoint, n_folds, waiver)
+
+
+def _waiver(check: str, table, partition, flag: str = "") -> dict[str, Any]:
+    """Record that speakers are shared between partitions, or unknown."""
+    speakers = table["speaker"].tolist()
+    shared = shared_speakers(speakers, partition)
+    return {"check": check, "count": len(shared) or speakers.count(""),
+            "culprits": shared[:3] if shared else ["unknown speakers"], "flag": flag}
 
 
 def _all_filled(table, partition, place: str) -> None:

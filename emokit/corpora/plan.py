@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from emokit.audio.cells import file_of
 from emokit.core.errors import CorpusError, culprits
 from emokit.core.files import beneath
 from emokit.corpora.blocks import Item
@@ -34,6 +35,7 @@ class Plan:
         partitions: the `PartitionInfo` of the rule that was applied.
         dropped: original words left out, with their counts.
         absent: classes that the corpus has but no utterance here.
+        views: what the experimenter said of classes under other views, see `views.own_rows`.
     """
 
     spec: CorpusSpec
@@ -44,21 +46,21 @@ class Plan:
     partitions: Any
     dropped: dict[str, int]
     absent: tuple[str, ...]
+    views: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
 
     def items(self) -> list[Item]:
         """Give what is to be decoded, row by row, with size and time of each file."""
+        files = [file_of(path) for path, _, _ in self.stretches]
         facts: dict[str, tuple[int, int]] = {}
-        items = []
-        for path, start, end in self.stretches:
-            if path not in facts:
-                try:
-                    stat = os.stat(os.path.join(self.spec.root, path))
-                    facts[path] = stat.st_size, stat.st_mtime_ns
-                except OSError:
-                    # decoding says what is wrong with it
-                    facts[path] = -1, -1
-            items.append(Item(path, start, end, *facts[path]))
-        return items
+        for file, n_here in collections.Counter(files).items():
+            try:
+                stat = os.stat(os.path.join(self.spec.root, file))
+                # many stretches of one long file are no more work than many small files
+                facts[file] = stat.st_size // n_here, stat.st_mtime_ns
+            except OSError:
+                # decoding says what is wrong with it
+                facts[file] = -1, -1
+        return [Item(*stretch, *facts[file]) for stretch, file in zip(self.stretches, files)]
 
 
 def make_plan(spec: CorpusSpec, seed: int) -> Plan:
@@ -69,6 +71,7 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
     """
     from emokit.corpora.labels import absent_classes, assign_classes
     from emokit.corpora.partitions import assign_partitions
+    from emokit.corpora.views import own_rows
 
     damaged = _damaged(spec)
     utterances, rejected = [], []
@@ -83,15 +86,22 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
     _check_ids(spec.name, spec.root, utterances)
     words = [utterance.emotion for utterance in utterances]
     classes, mapping = assign_classes(spec, words)
+    absent = absent_classes(spec, words)
+    views = own_rows(spec, [*classes, *absent])
     dropped = collections.Counter(word for word in words if mapping[word] is None)
     kept = [utterance for utterance in utterances if mapping[utterance.emotion] is not None]
     table = _table(spec, kept, mapping, classes)
     partition, fold, info = assign_partitions(
         table, spec.partitions, seed, spec.at("partitions"))
     table["partition"], table["fold"] = list(partition), list(fold)
-    stretches = tuple((utterance.path, utterance.start, utterance.end) for utterance in kept)
+    divided = (table["partition"] != "").tolist()
+    rejected += [(utterance.path, f"left out by the rule '{spec.partitions.rule}'")
+                 for utterance, keep in zip(kept, divided) if not keep]
+    table = table[divided].reset_index(drop=True)
+    stretches = tuple((utterance.path, utterance.start, utterance.end)
+                      for utterance, keep in zip(kept, divided) if keep)
     return Plan(spec, tuple(classes), table, stretches, tuple(rejected), info,
-                dict(sorted(dropped.items())), absent_classes(spec, words))
+                dict(sorted(dropped.items())), absent, views)
 
 
 def _damaged(spec: CorpusSpec) -> dict[str, str]:

@@ -22,9 +22,13 @@ def of_corpus(spec: CorpusSpec) -> Iterable[Rating]:
 
 def scales_of(spec: CorpusSpec) -> dict[str, list[float]]:
     """Give the lowest and highest value of each dimension that a corpus was rated on."""
-    from emokit.corpora.parsers import PARSERS
+    from emokit.corpora.parsers import FORMATS, PARSERS
 
-    scales = {} if spec.format else getattr(PARSERS[spec.parser], "SCALES", {})
+    if spec.format:
+        told = getattr(FORMATS[spec.format], "scales", None)
+        scales = told(Path(spec.root), spec.settings) if told else {}
+    else:
+        scales = getattr(PARSERS[spec.parser], "SCALES", {})
     return {name: [float(low), float(high)] for name, (low, high) in scales.items()}
 
 

@@ -16,7 +16,7 @@ from emokit.core.errors import ConfigError, CorpusError, choices, culprits
 from emokit.core.files import read_yaml
 from emokit.corpora.parsers import FORMATS, PARSERS
 
-RULES = ("official", "speakers", "auto", "folds", "csv")
+RULES = ("official", "speakers", "auto", "folds", "csv", "emobox")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,10 @@ class PartitionRule:
     test: list[str] = knob([], "Test speakers, for the rule 'speakers'.")
     dev: list[str] = knob([], "Dev speakers, for the rule 'speakers'.")
     k: int = knob(5, "Number of speaker-disjoint folds, for the rule 'folds'.", minimum=3)
+    by: str = knob("", "Column whose every value is a fold, for the rule 'folds': session, say.")
     file: str = knob("", "CSV of file,partition, for the rule 'csv', relative to corpora.yaml.")
+    folder: str = knob("", "EmoBox's folder data, for the rule 'emobox', relative to corpora.yaml.")
+    fold: int = knob(1, "Fold of EmoBox, for the rule 'emobox'.", minimum=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,8 @@ class CorpusSpec:
     emotions: dict[str, str] = knob({}, "Code in the list or path to the word it means.")
     partitions: PartitionRule = knob(PartitionRule(), "How the corpus is divided.")
     language: str = knob("", "ISO 639 code, where the corpus does not say.")
+    views: dict[str, dict[str, str]] = knob(
+        {}, "View to word to its class there, where the tables do not know the word.")
     lines: Mapping[tuple, str] = dataclasses.field(
         default_factory=dict, compare=False, repr=False, metadata={"cosmetic": True})
 
@@ -61,7 +66,7 @@ class CorpusSpec:
 
 
 _KEYS = ("root", "parser", "format", "classes", "merge", "drop", "emotions", "partitions",
-         "language")
+         "language", "views")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -257,6 +262,9 @@ def _spec(name, raw, places, file, environment) -> CorpusSpec:
             lists = given["lists"]
             given["lists"] = [_expand(item, at("lists"), "lists", environment)
                               for item in (lists if isinstance(lists, list) else [lists])]
+        if "folder" in given:
+            given["folder"] = os.path.expanduser(
+                _expand(given["folder"], at("folder"), "folder", environment))
         try:
             settings = from_mapping(module.Config, given, lambda key: at(key) if key else at())
         except ConfigError as error:
@@ -265,6 +273,16 @@ def _spec(name, raw, places, file, environment) -> CorpusSpec:
                               f"{at(*own & set(raw))}: {text}") from None
     return dataclasses.replace(spec, settings=settings, lines=places,
                                partitions=_rule(name, raw, at, file, environment))
+
+
+def as_emobox(spec: CorpusSpec, folder: str | os.PathLike) -> CorpusSpec:
+    """Give a spec that is divided as fold 1 of EmoBox, whatever else was chosen.
+
+    Args:
+        folder: EmoBox's folder `data`.
+    """
+    rule = PartitionRule("emobox", folder=os.path.abspath(os.path.expanduser(folder)))
+    return dataclasses.replace(spec, partitions=rule)
 
 
 def _words(value: Any) -> Any:
@@ -286,27 +304,31 @@ def _rule(name, raw, at, file, environment) -> PartitionRule:
     if isinstance(given, dict):
         given = {key: _words(value) if key in ("test", "dev") else value
                  for key, value in given.items()}
-        if given.get("file"):
-            given["file"] = _path(given["file"], at("partitions", "file"), "file", file,
-                                  environment)
+        for key in ("file", "folder"):
+            if given.get(key):
+                given[key] = _path(given[key], at("partitions", key), key, file, environment)
     if not isinstance(given, dict):
         raise ConfigError(f"{at('partitions')}: 'partitions' is {given!r}; expected a rule, such "
                           "as auto, or settings such as '{rule: folds, k: 5}'.")
     rule = from_mapping(PartitionRule, given,
                         lambda key: at("partitions", key) if key else at("partitions"))
-    needs = {"speakers": ("test", "dev"), "csv": ("file",)}.get(rule.rule, ())
-    for key in needs:
+    needs = {"speakers": ("test", "dev"), "csv": ("file",), "emobox": ("folder",)}
+    for key in needs.get(rule.rule, ()):
         if not getattr(rule, key):
             raise ConfigError(
                 f"{at('partitions')}: the rule '{rule.rule}' of '{name}' needs '{key}'."
             )
-    belongs = {"test": "speakers", "dev": "speakers", "k": "folds", "file": "csv"}
+    belongs = {"test": "speakers", "dev": "speakers", "k": "folds", "by": "folds", "file": "csv",
+               "folder": "emobox", "fold": "emobox"}
     for key, owner in belongs.items():
         if key in given and rule.rule != owner:
             raise ConfigError(
                 f"{at('partitions', key)}: '{key}' belongs to the rule '{owner}', not to "
                 f"'{rule.rule or 'auto'}'. Set 'rule: {owner}' or remove '{key}'."
             )
+    if "by" in given and "k" in given:
+        raise ConfigError(f"{at('partitions', 'k')}: 'by' of '{name}' says how many folds there "
+                          "are. Remove 'k' or 'by'.")
     return rule
 
 

@@ -18,6 +18,7 @@ RATE = 16_000
 """Sample rate of every store, Hz."""
 
 AUDIO, OFFSETS, MANIFEST, BUILD = "audio.i16", "offsets.npy", "manifest.csv", "build.json"
+FINGERPRINTS = "fingerprints.npy"
 
 
 class AudioStore:

@@ -15,6 +15,9 @@ from emokit.core.seeding import derive
 from emokit.corpora.speaking import speak_all
 from emokit.corpora.utterance import StandIn
 
+USUAL = ("crema_d", "emodb", "emogator", "nemo", "ravdess", "tess")
+"""Corpora that stand-ins are made of where none is named."""
+
 MARKER = "SYNTHETIC.txt"
 """File in a corpus folder that says its recordings are synthetic; `read_marker` reads it."""
 
@@ -32,7 +35,7 @@ class SyntheticCorpus:
     Args:
         name: id of the corpus.
         folder: its root, as a parser reads it.
-        n_files: recordings that lie there.
+        n_files: recordings that lie there; one within a long file counts by itself.
         n_written: those written by this call; the others were there already.
     """
 
@@ -57,7 +60,7 @@ def write_synthetic(
     processes, any interruption and any other scale give the same bytes.
 
     Args:
-        names: ids of corpora with a parser; all of them if empty.
+        names: ids of corpora with a parser; `USUAL` if empty.
         scale: share of the published files, 0 < scale <= 1, see `thin`.
         jobs: processes.
         limit: at most about this many recordings a corpus, whatever the scale.
@@ -72,7 +75,7 @@ def write_synthetic(
     from emokit.corpora.parsers import PARSERS
 
     _check(scale, jobs, limit)
-    names = list(dict.fromkeys(names)) or list(PARSERS)
+    names = list(dict.fromkeys(names)) or list(USUAL)
     parsers = {name: PARSERS[name] for name in names}
     plans = {}
     for name, parser in parsers.items():
@@ -222,16 +225,24 @@ def _write_corpus(folder, name, chosen, parser, seed, scale, jobs, progress) -> 
             f"version: {VERSION}\nstate: {state}\n"
         ))
 
-    missing = [item for item in chosen if not (folder / item.path).exists()]
-    if missing or (read_marker(folder) or {}).get("state") != "complete":
+    marker = read_marker(folder) or {}
+    lost = {file for file in {item.file for item in chosen} if not (folder / file).exists()}
+    # what lies in a long recording depends on all that was chosen, and its times are not kept
+    renew = (marker.get("state"), marker.get("recordings")) != ("complete", str(len(chosen))) or (
+        any(item.within in lost for item in chosen))
+    missing = [item for item in chosen if item.file in lost or item.within and renew]
+    if missing or marker.get("state") != "complete":
         mark("writing")
         done = len(chosen) - len(missing)
         if progress:
             progress(name, done, len(chosen))
-        for _ in speak_all(folder, name, missing, seed, jobs):
-            done += 1
+        lengths = {}
+        for spoken in speak_all(folder, name, missing, seed, jobs):
+            done += len(spoken)
+            lengths |= {item.path: item for item in spoken}
             if progress:
                 progress(name, done, len(chosen))
+        chosen = [lengths.get(item.path, item) for item in chosen]
         tables = getattr(parser, "stand_in_tables", None)
         for path, text in (tables(chosen) if tables else {}).items():
             write_text(beneath(folder, path), text)

@@ -73,6 +73,9 @@ class StandIn:
         text: what is said, or a stable name of the sentence: equal text, equal phones.
         intensity: 0 (weak) to 1 (strong).
         age: years, or None if unknown.
+        within: the one long recording that holds this and others, one after the other in the
+            order of the list; `path` is then only a name. Empty: the file at `path` is its own.
+        seconds: length once it is spoken, for the times in a corpus's own tables.
     """
 
     path: str
@@ -82,6 +85,13 @@ class StandIn:
     text: str = ""
     intensity: float = 0.5
     age: float | None = None
+    within: str = ""
+    seconds: float | None = None
+
+    @property
+    def file(self) -> str:
+        """The audio file that it lies in, relative to the corpus root."""
+        return self.within or self.path
 
 
 def source_id(name: str) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 
 from emokit.core.errors import ConfigError, ManifestError, choices, culprits
 from emokit.corpora import labels
+from emokit.corpora.spec import CorpusSpec
 
 VIEWS = {
     "canonical7": ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
@@ -38,16 +39,49 @@ def view_classes(view: str) -> tuple[str, ...]:
     return VIEWS[view]
 
 
-def apply_view(view: str, corpus: str, classes: Iterable[str]) -> dict[str, str | None]:
+def own_rows(spec: CorpusSpec, classes: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Check what `views` of an entry of `corpora.yaml` says of a corpus's classes.
+
+    Returns:
+        View to class to its class in the view, as `apply_view` takes it; `-` leaves it out.
+
+    Raises:
+        ConfigError: no such view, class, or class of the view, or a word given twice; with the
+            line in `corpora.yaml`.
+    """
+    classes = list(classes)
+    rows: dict[str, dict[str, str]] = {}
+    for view, words in spec.views.items():
+        if view not in VIEWS:
+            raise ConfigError(f"{spec.at('views', view)}: unknown view '{view}'. "
+                              f"{choices(view, VIEWS)}")
+        for word, means in words.items():
+            name = labels.class_word(word)
+            if name not in classes:
+                raise ConfigError(f"{spec.at('views', view, word)}: '{spec.name}' has no class "
+                                  f"'{word}'. {choices(name, classes)}")
+            if means not in (*VIEWS[view], "-"):
+                raise ConfigError(f"{spec.at('views', view, word)}: view '{view}' has no class "
+                                  f"'{means}'. {choices(means, (*VIEWS[view], '-'))}")
+            if rows.setdefault(view, {}).setdefault(name, means) != means:
+                raise ConfigError(f"{spec.at('views', view, word)}: '{word}' stands there twice. "
+                                  "Remove one of the two.")
+    return rows
+
+
+def apply_view(view: str, corpus: str, classes: Iterable[str],
+               own: Mapping[str, Mapping[str, str]] | None = None) -> dict[str, str | None]:
     """Give the view's class of each class of a corpus; None leaves it out.
 
     `canonical7` and `canonical4` leave out the canonical words that they lack (boredom, calm …).
     The others follow `facts/arousal_valence.csv`, where a row of the corpus beats a general one.
+    What the experimenter said beats both; a cell of `arousal-valence` serves its halves too.
 
     Args:
         view: a name in `VIEWS`.
         corpus: id of the corpus.
         classes: its classes.
+        own: what `own_rows` gave, from build.json.
 
     Raises:
         ConfigError: no such view.
@@ -63,10 +97,13 @@ def apply_view(view: str, corpus: str, classes: Iterable[str]) -> dict[str, str 
         choice, marked in the table with their confidence.
     """
     known = view_classes(view)
+    said = _said(view, own or {})
     result: dict[str, str | None] = {}
     uncovered = []
     for word in classes:
-        if view.startswith("canonical"):
+        if word in said:
+            result[word] = None if said[word] == "-" else said[word]
+        elif view.startswith("canonical"):
             name = labels.canonical(word)
             if view == "canonical4":
                 name = _CANONICAL4.get((corpus, name), name)
@@ -83,8 +120,9 @@ def apply_view(view: str, corpus: str, classes: Iterable[str]) -> dict[str, str 
     if uncovered:
         raise ManifestError(
             f"View '{view}' says nothing of {len(uncovered)} classes of '{corpus}': "
-            f"{culprits(map(repr, uncovered), 8)}. Merge them into known words or drop them in "
-            "corpora.yaml."
+            f"{culprits(map(repr, uncovered), 8)}. Merge them into known words, drop them, or say "
+            f"in corpora.yaml where they belong: 'views: {{{view}: {{{uncovered[0]}: "
+            f"{known[0]}}}}}' ('-' leaves a word out)."
         )
     return result
 
@@ -112,6 +150,13 @@ def _cell(corpus: str, word: str) -> tuple[str, str] | None:
     cells = _table()[1]
     word = labels.class_word(word)
     return cells.get((corpus, word), cells.get(("*", word)))
+
+
+def _said(view: str, own: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Give what the experimenter said for a view, there or by a cell of `arousal-valence`."""
+    halves = own.get("arousal-valence", {}) if view in ("arousal", "valence") else {}
+    return {word: cell if cell == "-" else _in_view(view, *cell.split("_"))
+            for word, cell in halves.items()} | dict(own.get(view, {}))
 
 
 def _in_view(view: str, arousal: str, valence: str) -> str | None:

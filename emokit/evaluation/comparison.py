@@ -51,8 +51,10 @@ class Comparison:
             mcnemar = [Column("b", "b", "count"), Column("c", "c", "count"),
                        Column("mcnemar_p", "McNemar p", "p")]
         title = {"uar": "UAR", "wa": "WA", "macro_f1": "F1"}[metric]
+        partition = [Column("partition_kind", "Partition")] if any(
+            row.get("partition_kind") for row in self.rows) else []
         return [
-            Column("corpus", "Corpus"), Column("n", "N", "count"),
+            Column("corpus", "Corpus"), *partition, Column("n", "N", "count"),
             Column("clusters", "Clusters", "count"),
             Column(f"{metric}_a", f"{title} {self.first}", "percent"),
             Column(f"{metric}_b", f"{title} {self.second}", "percent"),

@@ -97,7 +97,11 @@ def _view(corpus: BuiltCorpus, target: str) -> tuple[dict, tuple[str, ...]]:
         return {name: name for name in corpus.classes}, corpus.classes
     from emokit.corpora.views import apply_view, view_classes
 
-    return apply_view(target, corpus.name, corpus.classes), tuple(view_classes(target))
+    # an entry of another name reads a corpus by its parser: its facts are that corpus's
+    kind, _, name = corpus.build.get("reader", "").partition(" ")
+    name = name if kind == "parser" else corpus.name
+    mapping = apply_view(target, name, corpus.classes, corpus.build.get("views"))
+    return mapping, tuple(view_classes(target))
 
 
 def _partition_column(corpus: BuiltCorpus, fold: int | None):

@@ -88,3 +88,21 @@ def test_without_ffmpeg_the_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     with pytest.raises(CorpusError, match="MP4 or M4A, which takes the ffmpeg program; install"):
         read_int16(path)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("coding", [("-b:a", "64k"), ("-b:a", "64k", "-write_xing", "0"),
+                                    ("-q:a", "4"), ("-q:a", "4", "-write_xing", "0")])
+def test_mp3_is_read_to_its_end_whatever_it_says_of_its_length(tmp_path, wave, coding):
+    # loud noise, then silence: a decoder that guesses from the first frames guesses too short
+    long = np.concatenate([wave * 2, np.zeros(160_000, np.int16)])
+    soundfile.write(tmp_path / "long.wav", long, 16_000)
+    path = tmp_path / "a.mp3"
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", str(tmp_path / "long.wav"), *coding,
+                    str(path)], check=True)
+    samples = read_int16(path)
+    assert 0 <= len(samples) - len(long) <= 3 * 1152
+    aligned = samples[:len(long)].astype(float)
+    shift = np.argmax([np.dot(aligned[lag:lag + 30_000], long[:30_000]) for lag in range(2500)])
+    assert np.corrcoef(samples[shift:shift + 30_000], long[:30_000])[0, 1] > 0.8
+    assert abs(samples[-100_000:]).max() < 100

@@ -11,7 +11,8 @@ from build_tools import CLASSES, build, contents, make_corpus, noise, specs_of
 import emokit
 from emokit.core.errors import CorpusError, EmokitError
 from emokit.core.files import read_csv, read_json
-from emokit.corpora.build import _DECIDE, BuildOptions, build_corpora, remove_corpus
+from emokit.corpora.build import BuildOptions, build_corpora, remove_corpus
+from emokit.corpora.code import LAYS_DOWN_ONLY, deciding
 from emokit.corpora.store import open_corpus, open_emoset
 from emokit.testing import write_wav
 
@@ -209,10 +210,6 @@ def test_equal_inputs_elsewhere_give_equal_manifests_and_audio(tmp_path):
         assert one[name] == two[name]
 
 
-LAYS_DOWN_ONLY = {"build", "discovery", "index", "inputs", "speaking", "store", "synthetic"}
-"""Modules a build imports whose change does not make built files other ones."""
-
-
 def test_all_code_that_decides_what_is_built_is_signed(tmp_path, raw):
     specs_of(tmp_path, mine=raw)
     code = (
@@ -226,6 +223,10 @@ def test_all_code_that_decides_what_is_built_is_signed(tmp_path, raw):
         "list(sys.modules.items()) if name.startswith(('emokit.audio.', 'emokit.corpora.'))))\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     used = {name for name in done.stdout.split() if not name.endswith("__init__.py")}
-    signed = {*_DECIDE, "corpora/parsers/pattern.py", "corpora/catalogue.py"}
-    assert used - signed == {f"corpora/{name}.py" for name in LAYS_DOWN_ONLY}
-    assert all((Path(emokit.__file__).parent / name).is_file() for name in _DECIDE)
+    root = Path(emokit.__file__).parent
+    signed = {str(path.relative_to(root)) for path in deciding(
+        root / "corpora/build.py", root / "corpora/parsers/pattern.py")}
+    assert used - signed <= {f"corpora/{name}.py" for name in LAYS_DOWN_ONLY}
+    assert {"audio/read.py", "corpora/labels.py", "corpora/facts/emotion_words.csv",
+            "corpora/parsers/names.py", "corpora/parsers/pattern.py"} <= signed
+    assert "corpora/parsers/ravdess.py" not in signed

@@ -17,7 +17,9 @@ from emokit import testing
 from emokit.core.errors import ConfigError, CorpusError
 from emokit.corpora.parsers import PARSERS
 from emokit.corpora.speaking import write_audio
-from emokit.corpora.synthetic import MARKER, read_marker, thin, write_synthetic
+from emokit.corpora.synthetic import (
+    LEAST_PER_CELL, LEAST_SPEAKERS, MARKER, read_marker, thin, write_synthetic,
+)
 from emokit.corpora.utterance import Utterance
 
 NAMES = sorted(PARSERS)
@@ -60,7 +62,9 @@ def test_every_kept_speaker_keeps_every_emotion(published, name, scale, limit):
 def test_a_limit_is_kept_and_nearly_used(published, name):
     for limit in (200, 400):
         n_files = len(thin(published[name], 1.0, limit))
-        assert 0.85 * limit <= n_files <= limit
+        # many classes need more for three files of each by four speakers
+        least = LEAST_SPEAKERS * LEAST_PER_CELL * len({item.emotion for item in published[name]})
+        assert min(0.85 * limit, len(published[name])) <= n_files <= max(limit, least)
 
 
 @pytest.mark.parametrize("name", SPOKEN)
@@ -95,8 +99,9 @@ def test_the_parser_reads_back_exactly_what_was_written(tmp_path, name, publishe
     assert PARSERS[name].recognises(tmp_path / name)
     found = list(PARSERS[name].parse(tmp_path / name))
     assert all(isinstance(item, Utterance) for item in found)
-    assert {item.path for item in found} == {item.path for item in chosen}
-    speakers = {item.path: item.speaker for item in chosen}
+    assert len(found) == len(chosen)
+    assert {item.path for item in found} == {item.file for item in chosen}
+    speakers = {item.file: item.speaker for item in chosen}
     assert all(speakers[item.path] == item.speaker for item in found)
 
 
@@ -206,7 +211,7 @@ def test_audio_is_written_in_the_format_of_its_name(tmp_path, suffix):
 
 def test_another_extension_is_refused(tmp_path):
     with pytest.raises(CorpusError, match=r"Choices: \.wav, \.flac, \.mp3"):
-        write_audio(tmp_path / "sound.ogg", testing.buzz("anger"), 16_000)
+        write_audio(tmp_path / "sound.wma", testing.buzz("anger"), 16_000)
 
 
 # helpers for tests
@@ -228,7 +233,8 @@ def test_a_tiny_corpus_is_what_its_parser_reads(tmp_path, name):
     root = testing.tiny_corpus(tmp_path, name, n_speakers=2, per_class=1, seconds=0.05)
     found = list(PARSERS[name].parse(root))
     assert found and all(isinstance(item, Utterance) for item in found)
-    assert len({item.speaker for item in found}) == 2
+    n_speakers = len({item.speaker for item in PARSERS[name].stand_ins()})
+    assert len({item.speaker for item in found}) == min(2, n_speakers)
 
 
 def test_a_tiny_corpus_keeps_the_classes_asked_for(tmp_path):

@@ -16,6 +16,7 @@ SOURCE = (
     "Actors Dataset, IEEE Transactions on Affective Computing 5(4), 377-390, 2014. "
     "https://github.com/CheyneyComputerScience/CREMA-D"
 )
+EXACT = True
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear",
     "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
@@ -31,6 +32,13 @@ SENTENCES = {
 }
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
 DAMAGED = {"1076_MTI_SAD_XX": "holds no signal in the official release"}
+
+EMO_SUPERB = {
+    **dict.fromkeys(range(1037, 1055), "1"), **dict.fromkeys(range(1001, 1019), "2"),
+    **dict.fromkeys(range(1073, 1092), "3"), **dict.fromkeys(range(1055, 1073), "4"),
+    **dict.fromkeys(range(1019, 1037), "5"),
+}
+"""Actor to the fold of EMO-SUPERB (Wu et al. 2024), in its order."""
 
 _VOTES = dict(zip("ADFHNS", EMOTIONS.values()))
 # one published file is spelt 1040_ITH_SAD_X
@@ -55,6 +63,7 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
 
     `agreement` is the share of voice votes for the acted emotion, `perceived` the voice majority
     (a tie as `anger:disgust`). Without the tables these and gender and age stay unknown.
+    `emo_superb` is the actor's fold in EMO-SUPERB, for `{rule: folds, by: emo_superb}`.
 
     Raises:
         CorpusError: a table lacks its columns.
@@ -70,6 +79,7 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
             return f"unknown sentence or emotion in the name ({sentence}, {code})"
         stem = f"{actor}_{sentence}_{code}_{'XX' if level == 'X' else level}"
         extra = {"text": SENTENCES[sentence], "language": LANGUAGE, "intensity": LEVELS[level],
+                 "emo_superb": EMO_SUPERB.get(int(actor), ""),
                  **people.get(actor, {})}
         if stem in votes:
             extra |= _soft_label(votes[stem], EMOTIONS[code])

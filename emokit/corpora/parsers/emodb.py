@@ -15,6 +15,7 @@ SOURCE = (
     "Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss, A Database of German Emotional Speech, "
     "Interspeech 2005, pp. 1517-1520. http://emodb.bilderbar.info"
 )
+EXACT = True
 EMOTIONS = {
     "W": "anger", "L": "boredom", "E": "disgust", "A": "fear",
     "F": "happiness", "N": "neutral", "T": "sadness",

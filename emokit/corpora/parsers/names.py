@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emokit.corpora.utterance import Misfit, Utterance
 
-AUDIO = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3", ".m4a", ".webm", ".mp4", ".avi")
+AUDIO = (".wav", ".flac", ".aiff", ".aif", ".sph", ".ogg", ".mp3", ".m4a", ".webm", ".mp4", ".avi")
 """Extensions read as audio, the better copy of a file first."""
 
 
@@ -134,7 +134,8 @@ def folders_in(root: Path, folder: str = "") -> list[str]:
     try:
         with os.scandir(Path(root) / folder) as entries:
             names = sorted(entry.name for entry in entries
-                           if entry.is_dir() and not entry.name.startswith("."))
+                           if entry.is_dir() and not entry.name.startswith(".")
+                           and entry.name != "__MACOSX")
     except OSError:
         return []
     return [f"{folder}/{name}" if folder else name for name in names]

@@ -13,6 +13,7 @@ SOURCE = (
     "Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song "
     "(RAVDESS), PLoS ONE 13(5): e0196391, 2018. https://zenodo.org/record/1188976"
 )
+EXACT = True
 EMOTIONS = {
     "01": "neutral", "02": "calm", "03": "happy", "04": "sad",
     "05": "angry", "06": "fearful", "07": "disgust", "08": "surprised",

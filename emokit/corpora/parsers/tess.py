@@ -13,6 +13,7 @@ SOURCE = (
     "Pichora-Fuller & Dupuis, Toronto emotional speech set (TESS), Scholars Portal Dataverse, "
     "2020 (recorded 2010). https://doi.org/10.5683/SP2/E8H2MF"
 )
+EXACT = True
 EMOTIONS = {
     "angry": "angry", "disgust": "disgust", "fear": "fear", "happy": "happy",
     "neutral": "neutral", "ps": "pleasant surprise", "sad": "sad",

@@ -1,0 +1,134 @@
+"""FAU-Aibo: 51 German children talk to a robot dog; labels of the Interspeech 2009 challenge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from emokit.core.errors import CorpusError
+from emokit.corpora.parsers import counts, names
+from emokit.corpora.utterance import Misfit, StandIn, Utterance
+
+SOURCE = (
+    "Steidl, Automatic Classification of Emotion-Related User States in Spontaneous Children's "
+    "Speech, Logos 2009; labels: Schuller, Steidl & Batliner, The Interspeech 2009 Emotion "
+    "Challenge, pp. 312-315. "
+    "https://www5.cs.fau.de/en/our-team/steidl-stefan/fau-aibo-emotion-corpus"
+)
+EMOTIONS = {"A": "anger", "E": "emphatic", "N": "neutral", "P": "positive", "R": "rest"}
+LANGUAGE = "de"
+TWO_CLASSES = {"NEG": "negative", "IDL": "idle"}
+"""Codes of the challenge's two-class task, in column `two_classes`."""
+
+PARTITIONS = (
+    "that of the Interspeech 2009 Emotion Challenge: school Ohm trains, school Mont tests; no "
+    "child is in both"
+)
+NOTES = (
+    "The five-class labels are read; the word of the two-class task (NEG or IDL) is kept in column "
+    "'two_classes'. 'agreement' is the confidence that the label files give. The classes are very "
+    "uneven, so results are unweighted average recalls."
+)
+
+_STEM = re.compile(r"((Ohm|Mont)_\d\d)_(\d\d\d)_(\d\d)", re.IGNORECASE)
+_SCHOOLS = {"ohm": "train", "mont": "test"}
+_FOLDERS = ("labels/IS2009EmotionChallenge/", "labels/", "", "IS2009EmotionChallenge/labels/"
+            "IS2009EmotionChallenge/", "IS2009EmotionChallenge/labels/")
+_TOTALS = {"Ohm": {"A": 881, "E": 2093, "N": 5590, "P": 674, "R": 721},
+           "Mont": {"A": 611, "E": 1508, "N": 5377, "P": 215, "R": 546}}
+_CHILDREN = {"Ohm": 26, "Mont": 25}
+
+
+def recognises(root: Path) -> bool:
+    """Tell by names such as `Ohm_01_000_00` in `wav/` or in the folder itself."""
+    inner = [name for name in names.folders_in(root) if name.lower() == "wav"]
+    return any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner])
+
+
+def parse(root: Path) -> Iterator[Utterance | Misfit]:
+    """Read the chunks that `chunk_labels_5cl_corpus.txt` labels; others are misfits.
+
+    Raises:
+        CorpusError: that list is not there, or a line of it is not `name label confidence`.
+    """
+    files = names.audio_files(root)
+    five = _labels(root, "chunk_labels_5cl_corpus.txt", EMOTIONS)
+    two = _labels(root, "chunk_labels_2cl_corpus.txt", TWO_CLASSES) or {}
+    if five is None:
+        raise CorpusError(
+            f"There is no labels/IS2009EmotionChallenge/chunk_labels_5cl_corpus.txt below '{root}'"
+            ", which labels FAU-Aibo. Put the label files of the challenge there."
+        )
+
+    def read(file: names.AudioFile) -> Utterance | str:
+        match = _STEM.fullmatch(file.stem)
+        if not match:
+            return "the name is not of the form Ohm_01_000_00"
+        if file.stem.lower() not in five:
+            return "chunk_labels_5cl_corpus.txt has no label for it"
+        emotion, agreement = five[file.stem.lower()]
+        extra = {"language": LANGUAGE, "school": match[2].capitalize(), "agreement": agreement}
+        if file.stem.lower() in two:
+            extra["two_classes"] = two[file.stem.lower()][0]
+        return Utterance(file.stem, file.path, emotion, match[1].capitalize(),
+                         partition=_SCHOOLS[match[2].lower()], extra=extra)
+
+    yield from names.parse_files(files, read)
+
+
+def _labels(root: Path, name: str, words: dict[str, str]) -> dict[str, tuple[str, float]] | None:
+    """Read label and confidence of each chunk, or give None if there is no such list."""
+    path = names.find_table(root, *(folder + name for folder in _FOLDERS))
+    if path is None:
+        return None
+    labels = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise CorpusError(f"'{path}' is not a text in UTF-8. Put the published list there."
+                          ) from None
+    for number, line in enumerate(lines, 1):
+        cells = line.split()
+        if not cells:
+            continue
+        try:
+            chunk, code, confidence = cells
+            labels[chunk.lower()] = (words[code], float(confidence))
+        except (KeyError, ValueError):
+            raise CorpusError(
+                f"{path}:{number}: '{line.strip()}' is not 'name label confidence' with a label of "
+                f"{', '.join(words)}. Put the published list there."
+            ) from None
+    return labels
+
+
+def stand_ins() -> Iterator[StandIn]:
+    """Give 18 216 chunks with the published classes of each school, shared out over its children.
+
+    Numbers of the chunks are made up: a part of fifty chunks follows another.
+    """
+    for school, totals in _TOTALS.items():
+        children = [f"{school}_{number:02d}" for number in range(1, _CHILDREN[school] + 1)]
+        n_chunks = dict.fromkeys(children, 0)
+        for code, child, _ in counts.shared_out(totals, children):
+            number = n_chunks[child]
+            n_chunks[child] += 1
+            yield StandIn(f"wav/{child}_{number // 50:03d}_{number % 50:02d}.wav", EMOTIONS[code],
+                          child, text=f"chunk {number}", intensity=0.6, age=11)
+
+
+def stand_in_tables(stand_ins: Iterable[StandIn]) -> dict[str, str]:
+    """Give both label lists for some stand-ins.
+
+    Confidences are made up; anger and emphatic are negative, which is true of most chunks only.
+    """
+    codes = {word: code for code, word in EMOTIONS.items()}
+    five, two = [], []
+    for index, item in enumerate(stand_ins):
+        stem = item.path.rpartition("/")[2].rpartition(".")[0]
+        confidence = f"{0.5 + index % 6 / 10:g}"
+        five.append(f"{stem} {codes[item.emotion]} {confidence}\n")
+        two.append(f"{stem} {'NEG' if codes[item.emotion] in 'AE' else 'IDL'} {confidence}\n")
+    return {_FOLDERS[0] + "chunk_labels_5cl_corpus.txt": "".join(five),
+            _FOLDERS[0] + "chunk_labels_2cl_corpus.txt": "".join(two)}
