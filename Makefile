@@ -1,6 +1,8 @@
 # Two commands on a fresh machine: `make demo` and `make test`.
 VENV ?= .venv
 PYTEST_FLAGS ?=
+# a worker for each core; a file's tests stay together, because they share fixtures
+PYTEST_WORKERS ?= -n auto --dist loadfile
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -27,7 +29,7 @@ lint: $(STAMP)
 
 # Tests on real recordings run where $EMOKIT_CORPORA is set, and are skipped otherwise.
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(PYTEST_FLAGS) --doctest-modules emokit tests
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(PYTEST_WORKERS) $(PYTEST_FLAGS) --doctest-modules emokit tests
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_FLAGS) tests

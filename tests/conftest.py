@@ -31,6 +31,9 @@ def pytest_runtest_logreport(report):
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
     """Fail where real recordings are there and their tests did not run."""
+    if hasattr(session.config, "workerinput"):
+        # one of several processes: the one that collects their reports decides
+        return
     if session.config.getoption("--real-required") and (REAL["skipped"] or not REAL["passed"]):
         print(f"\n--real-required: {REAL['passed']} tests on real recordings ran, "
               f"{len(REAL['skipped'])} were skipped: {REAL['skipped'][:3]}")
@@ -57,6 +60,15 @@ def real_corpora():
     root = os.environ.get("EMOKIT_CORPORA")
     if not root:
         pytest.skip("EMOKIT_CORPORA is not set")
+    return root
+
+
+@pytest.fixture(scope="session")
+def real_models():
+    """Folder of pretrained encoders; the test is skipped where there is none."""
+    root = os.environ.get("EMOKIT_MODELS")
+    if not root:
+        pytest.skip("EMOKIT_MODELS is not set")
     return root
 
 
