@@ -2,7 +2,7 @@
 
     python benchmarks/emoset_size.py [--folder DIR] [--most 100000] [--jobs 2]
 
-Writes a buzz of 0.4 s for every file of each published layout, tables included, then runs the commands that a
+Writes a buzz of 0.4 s for every file of each published layout, tables included, then runs what a
 user would, each in a process of its own: build, build again, one joint epoch with residual
 adapters, evaluation on test. Peak memory is that of the command's own process; decoding
 processes beside it are given separately.

@@ -112,7 +112,7 @@ class Equaliser:
         changed = torch.rand(n_batch, 1, 1, generator=generator) < self.probability
         curve = torch.nn.functional.interpolate(heights * changed, n_bands, mode="linear",
                                                 align_corners=True)
-        return frames + curve.to(frames)
+        return frames + curve.to(frames.device, frames.dtype, non_blocking=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,9 @@ RATE = 16_000
 END_TOLERANCE = 0.01
 """Seconds that an annotated end may lie past the file; annotations are written to hundredths."""
 
+STRETCH = "a stretch from"
+"""How the reason begins where the times of an utterance are wrong, not its file."""
+
 _UNKNOWN_FRAMES = 2**62
 _MP3_SLACK = 2 * 1152
 _STREAMED = 0x7FFFF000
@@ -220,7 +223,7 @@ def _stretch(sound: soundfile.SoundFile, start, end) -> tuple[int, int | None]:
     length = frames / rate
     first = round((start or 0.0) * rate)
     stop = frames if end is None else round(end * rate)
-    words = f"a stretch from {start or 0:g} s to {length if end is None else end:g} s"
+    words = f"{STRETCH} {start or 0:g} s to {length if end is None else end:g} s"
     if first < 0 or stop - frames > END_TOLERANCE * rate:
         raise Unreadable(f"{words} in a file of {length:.3f} s: its time stamps do not fit")
     stop = min(stop, frames)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import click
 
 from emokit.cli import options
 from emokit.corpora.build import BuildOptions
+
+log = logging.getLogger("emokit")
 
 DEFAULT_LIMIT = 400
 """Recordings of a synthetic corpus without --scale: enough to learn from within minutes."""
@@ -19,8 +22,8 @@ EMOSET = "emoset"
                       "or, without recordings,  emokit build-corpus --synthetic emodb ravdess")
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option("--choices", "choices_file", metavar="FILE.yaml", default=None,
-              help="Your corpora.yaml.  [default: ./corpora.yaml if there is one, otherwise the "
-              "packaged one]")
+              help="Your corpora.yaml; what it does not choose is as in the packaged one.  "
+              "[default: ./corpora.yaml if there is one]")
 @options.emoset_option
 @options.options_from(BuildOptions)
 @click.option("--synthetic", is_flag=True, help="Write synthetic stand-ins in each corpus's "
@@ -32,7 +35,8 @@ EMOSET = "emoset"
               help="With --synthetic: where the stand-ins are written.")
 @click.option("--partitions", "rule", type=click.Choice(["emobox"]), default=None,
               help="With --emobox: divide every corpus as EmoBox's fold 1 does, for comparison "
-              "only; where it shares speakers between train and test, every report says so.")
+              "only; unless they are named, corpora that it lacks are left out; where it shares "
+              "speakers between train and test, every report says so.")
 @click.option("--emobox", metavar="DIR", default=None, help="EmoBox's folder data.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built and what is skipped.")
 @options.quiet_option
@@ -51,7 +55,7 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, rule, emobo
     from emokit.core.config import from_mapping
     from emokit.corpora.build import build_corpora
     from emokit.corpora.parsers import PARSERS
-    from emokit.corpora.spec import as_emobox, survey
+    from emokit.corpora.spec import survey
 
     if scale is not None and not synthetic:
         raise click.UsageError("--scale goes with --synthetic.")
@@ -60,7 +64,7 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, rule, emobo
     settings = from_mapping(BuildOptions, options.given(flags))
     file = choices_file or ("corpora.yaml" if os.path.isfile("corpora.yaml") and not synthetic
                             else None)
-    names = _named(names, file, synthetic)
+    named, names = names, _named(names, file, synthetic)
     if synthetic and dry_run:
         # the table refuses a name it does not know
         parsers = {name: PARSERS[name] for name in names}
@@ -75,7 +79,11 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, rule, emobo
         for line in skipped:
             click.echo(line, err=True)
         if emobox:
-            specs = [as_emobox(spec, emobox) for spec in specs]
+            specs = _by_emobox(specs, emobox, named)
+        for spec in specs:
+            if spec.packaged:
+                log.info(f"{spec.name}: built with choices that come with emokit ({spec.packaged})."
+                         " Your corpora.yaml may say otherwise, or null for none.")
         if dry_run:
             for spec in specs:
                 click.echo(f"{spec.name}: {spec.root}")
@@ -100,13 +108,36 @@ def _named(names, file, synthetic) -> list[str]:
         return list(names)
     group = [name for name, facts in entries().items() if facts.emoset]
     if not synthetic:
-        found = {spec.name for spec in survey(file, (), None, dict(os.environ))[0]}
+        specs, skipped = survey(file, (), None, dict(os.environ))
+        found = {spec.name for spec in specs}
+        for line in skipped:
+            if line.partition(":")[0] in group:
+                click.echo(line, err=True)
         missing = [name for name in group if name not in found]
         if missing:
             click.echo(f"{EMOSET}: {len(missing)} of {len(group)} corpora are not found: "
                        f"{', '.join(missing)}", err=True)
         group = [name for name in group if name in found]
     return list(dict.fromkeys([*group, *(name for name in names if name != EMOSET)]))
+
+
+def _by_emobox(specs, folder, named) -> list:
+    """Divide as EmoBox does; corpora that it lacks are left out, unless they were named."""
+    from emokit.core.errors import CorpusError
+    from emokit.corpora.spec import as_emobox
+
+    divided = []
+    for spec in specs:
+        try:
+            divided.append(as_emobox(spec, folder))
+        except CorpusError:
+            if spec.name in named or not os.path.isdir(folder):
+                raise
+            click.echo(f"{spec.name}: left out, EmoBox has no lists of it", err=True)
+    if not divided:
+        raise CorpusError(f"EmoBox has no lists of any of the {len(specs)} corpora in '{folder}'. "
+                          "Set --emobox to its folder 'data'.")
+    return divided
 
 
 def _write_stand_ins(raw, names, scale, seed, jobs, bar) -> None:

@@ -29,7 +29,7 @@ def list_(found, format_):
     table = rows(discover(root) if root else [])
     further = []
     if found:
-        table = [row for row in table if row["state"].startswith(("found", "partial"))]
+        table = [row for row in table if row["state"] not in ("missing", "tables only")]
         further = [Column("files", "Files"), Column("folder", "Folder")]
     click.echo(render(table, format_, [
         Column("name", "Name"), Column("language", "Language"),
@@ -58,26 +58,28 @@ def show(name, format_):
     from emokit.core.files import to_json
     from emokit.corpora.catalogue import entry
     from emokit.corpora.discovery import discover
-    from emokit.corpora.fetch import downloads
+    from emokit.corpora.fetch import steps
 
     facts = to_mapping(entry(name))
     root = os.environ.get("EMOKIT_CORPORA")
     here = [item for item in (discover(root) if root else []) if item.name == name]
     facts["here"] = [f"{item.folder} ({item.n_audio} audio files)" for item in here]
+    facts["steps"] = steps(name)
     if format_ == "json":
         click.echo(to_json(facts))
         return
     for key, value in facts.items():
-        if value not in ("", None, []):
+        if value not in ("", None, []) and key != "steps":
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
             click.echo(f"{key:12} {text}")
-    click.echo(f"Next: emokit build-corpus {name}" if here else
-               f"Not found here. Download it: emokit corpora fetch {name}"
-               if name in downloads() else
-               f"Not found here. Unpack it below $EMOKIT_CORPORA, then: emokit build-corpus {name}"
-               if facts["parser"] else
-               "emokit has no parser for it: describe your copy in corpora.yaml (emokit corpora "
-               "init)", err=True)
+    for number, line in enumerate(facts["steps"], 1):
+        click.echo(f"{'' if number > 1 else 'steps':12} {number}. {line}")
+    with_audio = [item for item in here if item.n_audio]
+    click.echo(f"Next: emokit build-corpus {name}" if len(with_audio) == 1 else
+               f"{len(with_audio)} copies: set 'root' of {name} in corpora.yaml to the one you "
+               "mean." if with_audio else
+               "Here are its tables, but no audio: see the steps above." if here else
+               f"Not found here: see the steps above, and docs/corpora/{name}.md.", err=True)
 
 
 @corpora.command(epilog="Example:  emokit corpora check ravdess /data/corpora/RAVDESS")

@@ -6,8 +6,10 @@ import collections
 from collections.abc import Iterator, Sequence
 
 from emokit.cli.pages import MADE, table
+from emokit.core.files import read_yaml
 from emokit.corpora import catalogue, labels, views
 from emokit.corpora.fetch import Download, downloads, steps
+from emokit.corpora.packaged import packaged
 from emokit.corpora.parsers import LISTED, PARSERS
 
 SHOWN = 12
@@ -28,7 +30,8 @@ def corpus_pages() -> dict[str, str]:
         # how often each label occurs in private corpora nobody published
         parts += ["## Labels", _labels(facts, parser, [] if name in LISTED else items)]
         if parser:
-            parts += ["## Partitions", _partitions(parser), *_choices(name), *_ratings(parser)]
+            parts += ["## Partitions", _partitions(parser, name), *_folds(parser, name),
+                      *_choices(name), *_ratings(parser)]
         parts += [*_defects(parser), "## In emokit", _reading(name, facts)]
         made[f"{name}.md"] = "\n\n".join(filter(None, parts)) + "\n"
     return made
@@ -138,27 +141,37 @@ def _labels(facts: catalogue.Entry, parser, items: list) -> str:
                  ([row[index] for index in kept] for row in rows))
 
 
-def _partitions(parser) -> str:
+def _partitions(parser, name: str) -> str:
     words = getattr(parser, "PARTITIONS", "")
     if words:
         return f"Official: {words}{'' if words.endswith('.') else '.'}"
+    if "partitions" in (_packaged(name) or {}):
+        return "It has no official one."
     return ("It has no official one. emokit divides it by speaker (`auto`), where speakers are "
             "known and there are three or more; see [partitions](../corpora_yaml.md#partitions).")
 
 
+def _folds(parser, name: str) -> list[str]:
+    """Say which columns hold folds that others use."""
+    return [f"The column `{column}` holds {words}. To divide it so:\n\n```yaml\n{name}:\n"
+            f"  partitions: {{rule: folds, by: {column}}}\n```"
+            for column, words in getattr(parser, "FOLDS", {}).items()]
+
+
+def _packaged(name: str) -> dict | None:
+    return read_yaml(packaged())[0].get(name)
+
+
 def _choices(name: str) -> list[str]:
     """Say what the packaged corpora.yaml chooses for a corpus, if anything."""
-    from emokit.core.files import read_yaml
-    from emokit.corpora.spec import packaged
-
-    chosen = read_yaml(packaged())[0].get(name)
-    if not chosen:
-        return []
     import yaml
 
+    chosen = _packaged(name)
+    if not chosen:
+        return []
     text = yaml.safe_dump({name: chosen}, default_flow_style=None, sort_keys=False, width=90)
-    return ["Without a `corpora.yaml` of yours it is built as most papers do:",
-            f"```yaml\n{text.strip()}\n```"]
+    return ["Unless your `corpora.yaml` chooses otherwise, key by key, it is built as most papers "
+            "do; `null` for a key takes the choice back:", f"```yaml\n{text.strip()}\n```"]
 
 
 def _ratings(parser) -> list[str]:

@@ -87,9 +87,9 @@ def audit(
 ) -> Audit:
     """Compare a folder with the published corpus: names, formats, rates and lengths.
 
-    Names are compared one by one where they follow a rule that the parser knows (its `EXACT`) or
-    a list is given, otherwise the utterances that the parser reads are counted. Only headers are
-    read.
+    Names are compared one by one where they follow a rule that the parser knows (its `EXACT`), a
+    list is given, or the corpus is read from lists of its own; otherwise the utterances that the
+    parser reads are counted. Only headers are read.
 
     Args:
         name: of the corpus in the catalogue.
@@ -103,19 +103,26 @@ def audit(
     """
     facts, folder = catalogue.entry(name), Path(folder)
     module = PARSERS[facts.parser] if facts.parser and facts.parser not in LISTED else None
-    published, basis, exact = _published(name, module, listing)
+    own_lists = facts.parser in LISTED and listing is None
     files = names.audio_files(folder)
     if not folder.is_dir() or not files:
         what = "is no folder" if not folder.is_dir() else "holds no audio file"
         raise CorpusError(f"'{folder}' {what}. Name the folder of your copy of '{name}': emokit "
                           f"corpora check {name} FOLDER")
+    published, basis, exact = _published(name, module, listing, folder)
     matched = audit_names.match(published, files, guess=exact)
     looks = audit_headers.look_at_all(
         folder, [file.path for file in files], jobs,
         progress and (lambda done: progress(name, done, len(files))))
+    if own_lists and not matched.missing:
+        # its labels are checked, too
+        module = PARSERS[facts.parser]
     utterances, misfits, trouble = _parsed(module, folder)
     deviations = [*trouble, *_broken(looks, getattr(module, "DAMAGED", {}))]
-    if exact:
+    if own_lists:
+        deviations += _by_lists(matched)
+        n_published, n_here = len(published), len(matched.files)
+    elif exact:
         deviations += _by_name(matched, misfits)
         n_published, n_here = len(published), len(matched.files)
     else:
@@ -128,9 +135,14 @@ def audit(
     return Audit(name, folder, basis, n_published, n_here, tuple(order))
 
 
-def _published(name: str, module, listing) -> tuple[list, str, bool]:
+def _published(name: str, module, listing, folder: Path) -> tuple[list, str, bool]:
     if listing is not None:
         return audit_list.read_list(Path(listing)), f"the list '{listing}'", True
+    if catalogue.entry(name).parser in LISTED:
+        from emokit.corpora.parsers import csv_list
+
+        paths = csv_list.listed(folder, csv_list.Config())
+        return [audit_list.Published(path) for path in sorted(paths)], "its own lists", True
     if module is None:
         raise ConfigError(f"emokit knows no file names of '{name}'. Give a list of them with "
                           "--list, a table with the column path.")
@@ -199,6 +211,17 @@ def _by_name(matched: audit_names.Matched, misfits: dict[str, str]) -> Iterator[
     yield from _deviation(
         "mixed-releases", "{n} files lie in other folders than published, the rest as published: "
         "{first}.", matched.otherwise, "Two releases may be mixed. Keep one of them whole.")
+
+
+def _by_lists(matched: audit_names.Matched) -> Iterator[Deviation]:
+    yield from _deviation("missing", "{n} files that its lists name are missing: {first}.",
+                          matched.missing, "Obtain them, or take them out of the lists.")
+    yield from _deviation("misnamed", "{n} files are spelt otherwise than in its lists: {first}.",
+                          [f"{path} (listed: {own})" for path, own in matched.misnamed],
+                          "Rename them, or mend the lists.")
+    yield from _deviation("extra", "{n} files stand in none of its lists: {first}.", matched.more,
+                          "List them if they belong to the corpus; they are not built.",
+                          harmless=True)
 
 
 def _by_count(n_here: int, n_published: int, misfits: dict[str, str]) -> Iterator[Deviation]:
@@ -296,6 +319,7 @@ def own_folder(name: str, root: str | None) -> Path:
         EmokitError: no such folder, or several.
     """
     from emokit.corpora.discovery import discover
+    from emokit.corpora.fetch import obtaining
 
     if name not in catalogue.entries():
         raise ConfigError(f"The catalogue has no corpus '{name}'. "
@@ -309,5 +333,5 @@ def own_folder(name: str, root: str | None) -> Path:
         where = f"No folder below '{root}' looks like '{name}'" if root else (
             "EMOKIT_CORPORA is not set")
         raise CorpusError(f"{where}. Name the folder of your copy: emokit corpora check {name} "
-                          f"FOLDER; how to obtain one: emokit corpora show {name}")
+                          f"FOLDER. {obtaining(name)}")
     return found[0]

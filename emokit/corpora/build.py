@@ -14,8 +14,9 @@ from emokit.core.files import (
     disk_errors, locked, read_json, remove_tree, write_csv, write_json,
 )
 from emokit.corpora.spec import CorpusSpec
+from emokit.corpora.utterance import source_id
 
-BUILD_VERSION = 2
+BUILD_VERSION = 3
 """Raise when built files would change, so that every corpus is built again."""
 
 Progress = Callable[[str, int, int], None]
@@ -31,7 +32,7 @@ class BuildOptions:
     seed: int = knob(0, "Seed of automatic partitions.", minimum=0)
     rebuild: bool = knob(False, "Build again even where nothing changed.", cosmetic=True)
     report: bool = knob(True, "Draw report.html, some seconds for many corpora.", cosmetic=True)
-    skip_unreadable: bool = knob(False, "Leave out files that cannot be read.")
+    skip_unreadable: bool = knob(False, "Leave out files that cannot be read, or that are missing.")
     allow_silence: bool = knob(False, "Keep files in which nothing can be heard.")
     allow_shared_speakers: bool = knob(False, "Accept speakers in two partitions.")
     allow_missing_classes: bool = knob(False, "Accept partitions that lack a class.")
@@ -75,6 +76,8 @@ class BuildResult:
                 f"partitions {divided(self.build['partitions'])}")
         if counts["rejected"]:
             text += f", {counts['rejected']} rejected"
+        if counts.get("missing"):
+            text += f", missing {counts['missing']:,} of {counts['listed']:,} listed"
         for word, rows in (("waived", self.build["waivers"]), ("warning", self.build["warnings"])):
             if rows:
                 text += f", {word}: " + "; ".join(
@@ -225,7 +228,9 @@ def _label_findings(plan, table) -> list:
     from emokit.corpora import checks
 
     shared = [] if plan.partitions.waiver else checks.shared_speakers(table)
-    return shared + checks.missing_classes(table, plan.classes)
+    missing = checks.missing_files(plan.missing, plan.n_listed)
+    return [*missing, *shared, *checks.missing_classes(table, plan.classes),
+            *checks.one_class(table)]
 
 
 def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dict:
@@ -254,11 +259,12 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     table["audio_hash"] = [row.digest for row in flat]
     table["silent"] = [row.silent for row in flat]
     table["clipped"] = [row.clipped for row in flat]
-    problems = [(path, row.problem) for path, row in zip(table["path"], flat) if row.problem]
+    problems, what = _problems(plan, flat)
     rejected = _rejected(sorted([*plan.rejected, *problems]))
     write_csv(work / "rejected.csv", rejected)
     good = np.array([not row.problem for row in flat])
-    findings = checks.unreadable(table["path"].nunique(), problems, work / "rejected.csv")
+    n_all = len(table) if what == "utterances" else table["path"].nunique()
+    findings = checks.unreadable(n_all, problems, work / "rejected.csv", what)
     table = table[good].reset_index(drop=True)
     if not len(table):
         checks.stop(name, findings)
@@ -278,6 +284,22 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     write_json(work / BUILD, build)
     _swap(out, name)
     return build
+
+
+def _problems(plan, flat: Sequence) -> tuple[list[tuple[str, str]], str]:
+    """Give path and reason of what could not be read, and what is counted, files or utterances.
+
+    A stretch of a long file is named by its utterance, because the path alone does not tell it.
+    """
+    problems, parts = [], False
+    for name, (path, start, end), row in zip(plan.table["utterance"], plan.stretches, flat):
+        if start is not None or end is not None:
+            parts = True
+            if row.problem:
+                problems.append((path, f"{source_id(name)}: {row.problem}"))
+        elif row.problem:
+            problems.append((path, row.problem))
+    return problems, "utterances" if parts else "files"
 
 
 def _by_block(good: Sequence[bool], stored: Sequence[Sequence]) -> list[list[bool]]:

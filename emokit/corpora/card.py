@@ -47,7 +47,8 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
         "views": plan.views,
         "partitions": {"kind": info.kind, "words": info.words,
                        "speaker_disjoint": bool(info.speaker_disjoint)},
-        "counts": {**_counts(table, plan.classes, rejected), "single_ratings": n_ratings},
+        "counts": {**_counts(table, plan.classes, rejected, plan.missing, plan.n_listed),
+                   "single_ratings": n_ratings},
         "scales": {name: scale for name, scale in scales_of(spec).items() if name in table},
         "waivers": waivers,
         "warnings": warnings,
@@ -56,7 +57,7 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
     }
 
 
-def _counts(table, classes, rejected) -> dict[str, Any]:
+def _counts(table, classes, rejected, missing, n_listed: int) -> dict[str, Any]:
     pairs = table.groupby(["emotion", "partition"]).size().to_dict()
     speakers = {name: sorted(set(rows["speaker"]) - {""})
                 for name, rows in table.groupby("partition")}
@@ -65,7 +66,7 @@ def _counts(table, classes, rejected) -> dict[str, Any]:
         "utterances": len(table), "samples": samples, "seconds": samples / RATE,
         "speakers": int(table.loc[table["speaker"] != "", "speaker"].nunique()),
         "unknown_speakers": int((table["speaker"] == "").sum()),
-        "rejected": len(rejected),
+        "rejected": len(rejected) - len(missing), "missing": len(missing), "listed": n_listed,
         "clipped_samples": int(table["clipped"].sum()),
         "folds": int(table.loc[table["fold"].astype(str) != "", "fold"].nunique()),
         "classes": {word: {name: int(pairs.get((word, name), 0)) for name in PARTITIONS}
@@ -188,6 +189,9 @@ def card(build: dict[str, Any]) -> str:
             lines += ["", f"## {heading}", ""]
             lines += [f"- {row['check']}: {row['words']}"
                       + (f" (`{row['flag']}`)" if row.get("flag") else "") for row in rows]
+    if counts.get("missing"):
+        lines += ["", f"Missing {counts['missing']:,} of {counts['listed']:,} listed files; "
+                  "`rejected.csv` names them."]
     if counts["rejected"]:
         lines += ["", f"{counts['rejected']:,} files were left out; `rejected.csv` says why."]
     return "\n".join(_plain(line) for line in lines) + "\n"

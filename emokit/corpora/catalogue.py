@@ -33,6 +33,7 @@ class Entry:
     citation: str = knob("", "Authors, year, place.")
     parser: str = knob("", "Parser in emokit; empty: by lists or a pattern.")
     emoset: str = knob("", "Task name among the 26 corpora of EmoNet.")
+    emobox: str = knob("", "EmoBox's folder of it, where that has another name.")
     unconfirmed: list[str] = knob([], "Fields that could not be checked.")
 
     @property
@@ -70,8 +71,8 @@ def rows(found: Iterable = ()) -> list[dict[str, str]]:
 
     Returns:
         A row for each corpus: name, title, language, speakers, utterances, classes, licence,
-        access, reader, state (`found`, `partial n/N`, `tables only`, `missing`), files,
-        folder. Unconfirmed numbers have a `?`.
+        access, reader, state (`found`, `partial n/N`, `tables only`, `2 copies`, `missing`),
+        files of the largest copy, folder. Unconfirmed numbers have a `?`.
     """
     here: dict[str, list] = {}
     for item in found:
@@ -79,6 +80,7 @@ def rows(found: Iterable = ()) -> list[dict[str, str]]:
     table = []
     for name, facts in entries().items():
         items = here.get(name, [])
+        copies = sum(item.n_audio > 0 for item in items)
         best = max(items, key=lambda item: item.n_audio, default=None)
         classes = facts.classes if isinstance(facts.classes, str) else ", ".join(facts.classes)
         table.append({
@@ -86,7 +88,8 @@ def rows(found: Iterable = ()) -> list[dict[str, str]]:
             "speakers": _number(facts, "speakers"), "utterances": _number(facts, "utterances"),
             "classes": classes, "licence": facts.licence, "access": facts.access,
             "reader": facts.status, "emoset": "yes" if facts.emoset else "",
-            "state": _state(facts, best) if best else "missing",
+            "state": f"{copies} copies" if copies > 1 else _state(facts, best) if best else (
+                "missing"),
             "files": str(best.n_audio) if best else "",
             "folder": ", ".join(str(item.folder) for item in items),
         })

@@ -134,6 +134,14 @@ def missing_classes(table, classes: Sequence[str]) -> list[Finding]:
     )]
 
 
+def one_class(table) -> list[Finding]:
+    """Warn of a corpus in which every utterance has one label."""
+    words = sorted(set(table["emotion"]))
+    return [finding(
+        "one-class", "every utterance has the class {culprits}: nothing can be told apart. Is this "
+        "the whole corpus?", words)] if len(words) == 1 else []
+
+
 def duplicates(table) -> list[Finding]:
     """Find identical audio: across partitions and under two labels it is wrong, else a warning.
 
@@ -173,26 +181,56 @@ def duplicates(table) -> list[Finding]:
     return findings
 
 
+MISSING_SHARE = 0.05
+"""Share of missing files from which a copy is not the corpus that its own list describes."""
+
+
+def missing_files(missing: Sequence[str], n_listed: int) -> list[Finding]:
+    """Report the files that a corpus's own list names but that are not there.
+
+    A few are a warning; more than `MISSING_SHARE` of the list stop the build.
+
+    Args:
+        missing: their paths.
+        n_listed: files that the list names.
+    """
+    if not missing:
+        return []
+    many = len(missing) > MISSING_SHARE * n_listed
+    return [finding(
+        "missing-files",
+        f"{{n}} of the {n_listed:,} files that its own list names are missing: {{culprits}}.",
+        missing, "--skip-unreadable" if many else "",
+        "Scores on a part of the corpus do not compare with published ones. Obtain the rest.")]
+
+
 def unreadable(
-    n_files: int, problems: Sequence[tuple[str, str]], listed: object
+    n_files: int, problems: Sequence[tuple[str, str]], listed: object, what: str = "files"
 ) -> list[Finding]:
-    """Report the files that could not be read.
+    """Report the files, or stretches of long files, that could not be read.
 
     Args:
         n_files: files in all.
         problems: (path, reason) of each.
         listed: the file in which all of them stand.
+        what: what is counted.
     """
+    from emokit.audio.read import STRETCH
+
     if not problems:
         return []
     path, reason = problems[0]
+    n_times = sum(STRETCH in reason for _, reason in problems)
+    mend = ("Mend their time stamps." if n_times == len(problems) else
+            "Obtain them again, mend their time stamps or remove them." if n_times else
+            "Obtain them again or remove them.")
     more = f"; all of them in '{listed}'" if len(problems) > 1 else ""
     return [Finding(
         "unreadable",
-        f"{len(problems):,} of {n_files:,} files cannot be read; first: {culprits([path])} "
+        f"{len(problems):,} of {n_files:,} {what} cannot be read; first: {culprits([path])} "
         f"({reason}){more}.",
         len(problems), tuple(f"{path} ({reason})" for path, reason in problems[:SHOWN]),
-        "--skip-unreadable", "Obtain them again or remove them.",
+        "--skip-unreadable", mend,
     )]
 
 

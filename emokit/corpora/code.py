@@ -31,7 +31,7 @@ def closure(start: Iterable[Path]) -> list[Path]:
     Example:
         >>> from emokit.corpora.parsers import nemo
         >>> sorted(path.stem for path in closure([Path(nemo.__file__)]))
-        ['names', 'nemo', 'tables', 'utterance']
+        ['conversation', 'names', 'nemo', 'tables', 'utterance']
     """
     waiting, found = list(start), set()
     while waiting:

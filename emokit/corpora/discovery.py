@@ -39,6 +39,24 @@ def discover(root: str | os.PathLike, levels: int = 2) -> list[Found]:
     return sorted(found, key=lambda item: (item.name, str(item.folder)))
 
 
+def lowered(name: str, folder: Path, levels: int = 2) -> Path:
+    """Give the root of a corpus: the folder, or the one below it that its parser recognises.
+
+    The one below is taken only if the parser does not recognise the folder, if it is the only one
+    at most `levels` below, and if no audio file lies beside it: nothing may be lost.
+
+    Args:
+        name: of the parser.
+        folder: what the experimenter gave as root.
+    """
+    if not folder.is_dir() or PARSERS[name].recognises(folder):
+        return folder
+    found = [item for item in discover(folder, levels) if item.name == name]
+    if len(found) != 1 or found[0].n_audio < len(names.audio_files(folder)):
+        return folder
+    return found[0].folder
+
+
 def recognise(folder: Path) -> str | None:
     """Name the parser that recognises a folder, or None; the first in the table wins."""
     return next((name for name in PARSERS if PARSERS[name].recognises(folder)), None)

@@ -112,6 +112,14 @@ def steps(name: str) -> list[str]:
     return lines
 
 
+def obtaining(name: str) -> str:
+    """Say where the steps to obtain a corpus stand; empty for a corpus of one's own."""
+    if name not in catalogue.entries():
+        return ""
+    return (f"How to obtain it: emokit corpora show {name}, and the page "
+            f"docs/corpora/{name}.md.")
+
+
 def fetch(
     name: str,
     folder: str | os.PathLike,

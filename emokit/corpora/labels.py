@@ -116,30 +116,46 @@ def absent_classes(spec: CorpusSpec, originals: Iterable[str]) -> tuple[str, ...
 
 
 def soft_label(
-    mapping: Mapping[str, str | None], extra: Mapping[str, str | float]
+    mapping: Mapping[str, str | None], extra: Mapping[str, str | float], emotion: str = ""
 ) -> dict[str, str | float]:
     """Give an utterance's further facts with its soft label over the classes of the corpus.
 
     `p_<word>` of merged words add up in `p_<class>`; what fell on dropped words is taken out and
-    the rest divided by its sum, or left empty if nothing remains.
+    the rest divided by its sum, or left empty if nothing remains. Shares have six digits.
+
+    A parser's `agreement` is with the original word. Where its class joins several words it
+    becomes the sum of their `p_<word>`, which is the share of raters for the class (where a
+    rater's several words lie in several classes, each counts in part; then at least the agreement
+    with the word itself). Without votes the agreement with the class is unknown and left out.
 
     Args:
         mapping: original word to class, of `assign_classes`.
         extra: `Utterance.extra`.
+        emotion: the original word of the utterance, a key of `mapping`.
     """
     into = {normalise(word): name for word, name in mapping.items()}
     into |= {name: name for name in mapping.values() if name}
     result: dict[str, str | float] = {}
     shares: dict[str, float] = {}
+    words: dict[str, set[str]] = {}
+    for word, name in mapping.items():
+        words.setdefault(name or "", set()).add(normalise(word))
     for key, value in extra.items():
         if not key.startswith("p_"):
             result[key] = value
         elif (name := into.get(normalise(key[2:]), class_word(key[2:]))) in into.values():
             if name is not None:
                 shares[name] = shares.get(name, 0.0) + float(value)
+                # the class by its own name is no further word, where labels are codes, say
+                words.setdefault(name, set()).update({normalise(key[2:])} - {name})
+    own = mapping.get(emotion) or ""
+    if "agreement" in result and own and len(words[own]) > 1:
+        former = float(result.pop("agreement"))
+        if shares:
+            result["agreement"] = round(max(former, min(1.0, shares.get(own, 0.0))), 6)
     total = sum(shares.values())
     if total > 0:
-        result |= {f"p_{name}": share / total for name, share in shares.items()}
+        result |= {f"p_{name}": round(share / total, 6) for name, share in shares.items()}
     return result
 
 

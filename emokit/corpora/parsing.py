@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from emokit.core.errors import CorpusError, culprits
-from emokit.corpora.parsers import FORMATS, PARSERS
+from emokit.corpora.parsers import FORMATS, PARSERS, names
 from emokit.corpora.spec import CorpusSpec
 from emokit.corpora.utterance import Misfit, Utterance
+
+log = logging.getLogger("emokit")
+
+
+def _tell_absent(spec: CorpusSpec, root: Path) -> None:
+    """Log which of the corpus's own tables are not there, and what stays unknown without each."""
+    for places, unknown in getattr(PARSERS[spec.parser], "OPTIONAL", {}).items():
+        if names.find_table(root, *places) is None:
+            log.info(f"{spec.name}: no {places[0]} below '{root}': {unknown} unknown.")
 
 
 def parse(spec: CorpusSpec) -> Iterator[Utterance | Misfit]:
@@ -34,6 +44,7 @@ def parse(spec: CorpusSpec) -> Iterator[Utterance | Misfit]:
     if spec.format:
         items = FORMATS[spec.format].parse(root, spec.settings)
     else:
+        _tell_absent(spec, root)
         items = PARSERS[spec.parser].parse(root)
     n_utterances, misfits = 0, []
     for item in items:

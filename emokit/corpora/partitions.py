@@ -13,6 +13,7 @@ from emokit.core.files import read_csv
 from emokit.core.seeding import generator
 from emokit.corpora.balance import deal, divide
 from emokit.corpora.manifest import PARTITIONS
+from emokit.corpora.parsers.names import nfc
 from emokit.corpora.spec import PartitionRule
 from emokit.corpora.utterance import source_id
 
@@ -375,5 +376,5 @@ def _corpus(table) -> str:
 
 
 def _key(path: str) -> str:
-    """Name a file as lists do: with `/`, without extension."""
-    return os.path.splitext(path.replace("\\", "/"))[0]
+    """Name a file as lists do: with `/`, without extension, accents composed."""
+    return nfc(os.path.splitext(path.replace("\\", "/"))[0])

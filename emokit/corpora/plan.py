@@ -36,6 +36,9 @@ class Plan:
         dropped: original words left out, with their counts.
         absent: classes that the corpus has but no utterance here.
         views: what the experimenter said of classes under other views, see `views.own_rows`.
+        missing: paths that the corpus's own list names but that are not there; they are among
+            `rejected`.
+        n_listed: files that this list names, where any of them is missing.
     """
 
     spec: CorpusSpec
@@ -47,6 +50,8 @@ class Plan:
     dropped: dict[str, int]
     absent: tuple[str, ...]
     views: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    n_listed: int = 0
 
     def items(self) -> list[Item]:
         """Give what is to be decoded, row by row, with size and time of each file."""
@@ -75,9 +80,13 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
 
     damaged = _damaged(spec)
     utterances, rejected = [], []
+    missing, n_listed = [], 0
     for found in parse(spec):
         if isinstance(found, Misfit):
             rejected.append((found.path, found.reason))
+            if found.listed:
+                missing.append(found.path)
+                n_listed = max(n_listed, found.listed)
         elif damaged and (found.id in damaged or Path(found.path).stem in damaged):
             reason = damaged.get(found.id) or damaged[Path(found.path).stem]
             rejected.append((found.path, f"known to be damaged: {reason}"))
@@ -101,7 +110,7 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
     stretches = tuple((utterance.path, utterance.start, utterance.end)
                       for utterance, keep in zip(kept, divided) if keep)
     return Plan(spec, tuple(classes), table, stretches, tuple(rejected), info,
-                dict(sorted(dropped.items())), absent, views)
+                dict(sorted(dropped.items())), absent, views, tuple(missing), n_listed)
 
 
 def _damaged(spec: CorpusSpec) -> dict[str, str]:
@@ -133,7 +142,6 @@ def _table(spec: CorpusSpec, utterances: list[Utterance], mapping: dict, classes
 
     from emokit.corpora.labels import soft_label
 
-    voted = any(key.startswith("p_") for utterance in utterances for key in utterance.extra)
     table = pd.DataFrame([{
         "utterance": f"{spec.name}/{utterance.id}",
         "corpus": spec.name,
@@ -143,12 +151,11 @@ def _table(spec: CorpusSpec, utterances: list[Utterance], mapping: dict, classes
         "emotion_original": utterance.emotion,
         "emotion": mapping[utterance.emotion],
         "partition": utterance.partition,
-        **{name: value for name, value in (
-            soft_label(mapping, utterance.extra) if voted else utterance.extra).items()
-           if name not in _OWN},
+        **{name: value for name, value in soft_label(
+            mapping, utterance.extra, utterance.emotion).items() if name not in _OWN},
     } for utterance in utterances])
     soft = [f"p_{word}" for word in classes]
-    if voted and any(name in table for name in soft):
+    if any(name in table for name in soft):
         # who has votes has none for a class that nobody voted for
         table = table.reindex(columns=[*table, *(name for name in soft if name not in table)])
         rated = table[soft].notna().any(axis=1)

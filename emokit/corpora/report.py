@@ -42,7 +42,8 @@ def report(out: Path, builds: list[dict[str, Any]], waivers: list[dict[str, Any]
                   for build in builds],
         findings=[(build["corpus"], build["waivers"], build["warnings"]) for build in builds
                   if build["waivers"] or build["warnings"]],
-        rejected=[_rejected(Path(out), build) for build in builds if build["counts"]["rejected"]],
+        rejected=[_rejected(Path(out), build) for build in builds
+                  if build["counts"]["rejected"] or build["counts"].get("missing")],
         class_figure=figures.classes_by_corpora(builds, words) if builds else "",
         duration_figure=figures.durations(corpora) if builds else "",
         sections=[{
@@ -81,7 +82,10 @@ def _rejected(out: Path, build: dict[str, Any], shown: int = 20) -> dict[str, An
 
     table = read_csv(out / build["corpus"] / "rejected.csv")
     reasons = table["reason"].value_counts(sort=False)
-    return {"corpus": build["corpus"], "count": len(table), "more": max(0, len(table) - shown),
+    counts = build["counts"]
+    return {"corpus": build["corpus"], "count": counts["rejected"],
+            "missing": counts.get("missing", 0), "listed": counts.get("listed", 0),
+            "more": max(0, len(table) - shown),
             "reasons": [[word, int(count)] for word, count in sorted(
                 reasons.items(), key=lambda pair: (-pair[1], pair[0]))][:shown],
             "rows": table.head(shown).values.tolist()}

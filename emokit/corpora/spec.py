@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from emokit.core.config import from_mapping, knob
 from emokit.core.errors import ConfigError, CorpusError, choices, culprits
-from emokit.core.files import read_yaml
+from emokit.corpora.packaged import Choices, packaged
 from emokit.corpora.parsers import FORMATS, PARSERS
+
+__all__ = ["CorpusSpec", "PartitionRule", "as_emobox", "packaged", "read_specs", "survey"]
+
+log = logging.getLogger("emokit")
 
 RULES = ("official", "speakers", "auto", "folds", "csv", "emobox")
 
@@ -40,6 +44,7 @@ class CorpusSpec:
     Args:
         name: id of the corpus.
         lines: place in `corpora.yaml` of each key path, for messages.
+        packaged: those of its choices that come with emokit, in words.
     """
 
     name: str = knob("", "Id of the corpus.")
@@ -57,6 +62,8 @@ class CorpusSpec:
         {}, "View to word to its class there, where the tables do not know the word.")
     lines: Mapping[tuple, str] = dataclasses.field(
         default_factory=dict, compare=False, repr=False, metadata={"cosmetic": True})
+    packaged: str = dataclasses.field(
+        default="", compare=False, repr=False, metadata={"cosmetic": True})
 
     def at(self, *keys: str) -> str:
         """Say where a key stands ("corpora.yaml:12"), or the nearest key above it."""
@@ -68,11 +75,6 @@ class CorpusSpec:
 _KEYS = ("root", "parser", "format", "classes", "merge", "drop", "emotions", "partitions",
          "language", "views")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-def packaged() -> Path:
-    """Give the path of the `corpora.yaml` that comes with emokit."""
-    return Path(str(resources.files("emokit").joinpath("corpora.yaml")))
 
 
 def read_specs(
@@ -95,10 +97,12 @@ def survey(
 
     An entry with a root, and a corpus of one's own, is always built. An entry without a root
     holds choices for a published corpus, built if its folder is found below the default root; so
-    is every other folder there that a parser recognises.
+    is every other folder there that a parser recognises. Keys that an entry lacks are those of
+    the packaged `corpora.yaml`. A root that lies a folder or two too high is lowered, with a line
+    in the log.
 
     Args:
-        path: a `corpora.yaml`; the packaged one if None.
+        path: a `corpora.yaml`; the packaged one alone if None.
         names: build only these; all if empty.
         root_default: where to look for published corpora; `EMOKIT_CORPORA` if None.
         environment: what `${VAR}` means.
@@ -108,48 +112,62 @@ def survey(
 
     Raises:
         ConfigError: a key, type or value is wrong; with file, line and nearest name.
-        CorpusError: a corpus that was named is not there, two folders look like one corpus, or
-            there is nothing to build.
+        CorpusError: a corpus that was named is not there or in two folders, or there is nothing
+            to build.
     """
     from emokit.corpora.discovery import discover
 
     environment = {} if environment is None else environment
-    file = packaged() if path is None else Path(path)
-    entries, lines = read_yaml(file)
-    if not isinstance(entries, dict):
-        raise ConfigError(f"{file}: expected 'corpus: {{settings}}', one entry a corpus.")
+    own = Choices(path)
     root_default = root_default or environment.get("EMOKIT_CORPORA") or None
     found = discover(root_default) if root_default else []
     names = list(dict.fromkeys(names))
-    _check_names(names, entries, found, root_default)
+    _check_names(names, own.names, found, root_default)
     specs, skipped = [], []
-    for name in sorted({*entries, *(item.name for item in found)}):
+    for name in sorted({*own.names, *(item.name for item in found)}):
         if names and name not in names:
             continue
-        raw, places = _entry(name, entries, lines, file)
-        spec = _spec(name, raw, places, file, environment)
+        entry = own.entry(name)
+        spec = dataclasses.replace(_spec(name, entry.raw, entry.places, own.file, environment),
+                                   packaged=entry.words)
         if spec.root:
-            specs.append(spec)
+            specs.append(_lowered(spec))
             continue
         here = [item for item in found if item.name == spec.parser]
         good = [item for item in here if item.state == "found"]
-        if len(good) > 1:
-            raise CorpusError(
-                f"{len(good)} folders look like '{spec.parser}': "
-                f"{culprits(str(item.folder) for item in good)}. Set 'root' of {name} in "
-                "corpora.yaml to the one you mean."
-            )
-        if good:
+        if len(good) == 1:
             specs.append(dataclasses.replace(spec, root=str(good[0].folder)))
             continue
-        note = f"'{here[0].folder}' holds no audio, only tables" if here else _unseen(root_default)
-        if names:
-            raise _absent(name, note)
-        if here:
-            skipped.append(f"{name}: skipped, {note}")
+        if not names and not here:
+            continue
+        if good:
+            why = (f"{len(good)} folders look like '{spec.parser}': "
+                   f"{culprits((str(item.folder) for item in good), 6)}. Set 'root' of {name} in "
+                   "corpora.yaml to the one you mean")
+            if names:
+                raise CorpusError(f"Corpus '{name}': {why}.")
+        else:
+            why = f"'{here[0].folder}' holds no audio, only tables" if here else (
+                _unseen(root_default))
+            if names:
+                raise _absent(name, spec.parser, why, bool(here))
+        skipped.append(f"{name}: skipped, {why}")
     if not specs:
         raise CorpusError(_nothing(root_default, skipped))
     return specs, skipped
+
+
+def _lowered(spec: CorpusSpec) -> CorpusSpec:
+    """Set the root to the folder that holds the corpus, if it lies below the one given."""
+    from emokit.corpora.discovery import lowered
+
+    if spec.format:
+        return spec
+    root = lowered(spec.parser, Path(spec.root))
+    if root != Path(spec.root):
+        log.warning(f"{spec.name}: its root is taken to be '{root}', the one folder below "
+                    f"'{spec.root}' that looks like {spec.parser}.")
+    return dataclasses.replace(spec, root=str(root))
 
 
 def _nothing(root_default, skipped: list[str]) -> str:
@@ -159,9 +177,10 @@ def _nothing(root_default, skipped: list[str]) -> str:
         return f"There is no corpus to build: EMOKIT_CORPORA is not set. {how}"
     if not os.path.isdir(root_default):
         return f"There is no corpus to build: there is no folder '{root_default}'. {how}"
-    seen = f" ({'; '.join(skipped)})" if skipped else ""
+    if skipped:
+        return f"There is no corpus to build: {'; '.join(skipped)}. {how}"
     return (f"There is no corpus to build: no folder below '{root_default}' holds audio of a "
-            f"known corpus{seen}. {how}")
+            f"known corpus. {how}")
 
 
 def _unseen(root_default) -> str:
@@ -169,11 +188,16 @@ def _unseen(root_default) -> str:
         "EMOKIT_CORPORA is not set"
 
 
-def _absent(name: str, why: str) -> CorpusError:
-    return CorpusError(
-        f"Corpus '{name}': {why}. Set 'root' of {name} in corpora.yaml to the unpacked download; "
-        f"'emokit corpora show {name}' says how to obtain it."
-    )
+def _absent(name: str, parser: str, why: str, tables: bool = False) -> CorpusError:
+    """Say what is missing, and how to obtain it."""
+    from emokit.corpora.fetch import downloads, obtaining
+
+    root = f"Set 'root' of {name} in corpora.yaml to the unpacked download. "
+    if tables:
+        root = "The audio is missing. "
+        if parser in downloads():
+            root += f"Run: emokit corpora fetch {parser}. "
+    return CorpusError(f"Corpus '{name}': {why}. {root}{obtaining(parser)}")
 
 
 def _check_names(names, entries, found, root_default) -> None:
@@ -192,18 +216,7 @@ def _check_names(names, entries, found, root_default) -> None:
                 "entry in corpora.yaml."
             )
         if name not in entries and name not in {item.name for item in found}:
-            raise _absent(name, _unseen(root_default))
-
-
-def _entry(name: str, entries: dict, lines: dict, file: Path) -> tuple[dict, dict]:
-    """Give one raw entry and the places of its keys, the corpus's name left out of the paths."""
-    raw = entries.get(name)
-    places = {keys[1:]: f"{file}:{line}" for keys, line in lines.items() if keys[0] == name}
-    if raw is None:
-        return {}, places
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{places[()]}: expected settings of '{name}', got {raw!r}.")
-    return raw, places
+            raise _absent(name, name, _unseen(root_default))
 
 
 def _spec(name, raw, places, file, environment) -> CorpusSpec:
@@ -280,8 +293,14 @@ def as_emobox(spec: CorpusSpec, folder: str | os.PathLike) -> CorpusSpec:
 
     Args:
         folder: EmoBox's folder `data`.
+
+    Raises:
+        CorpusError: EmoBox has no lists of the corpus, or there is no such folder.
     """
-    rule = PartitionRule("emobox", folder=os.path.abspath(os.path.expanduser(folder)))
+    from emokit.corpora.parsers.emobox import corpus_folder
+
+    data = Path(os.path.abspath(os.path.expanduser(folder)))
+    rule = PartitionRule("emobox", folder=str(corpus_folder(data, spec.parser or spec.name)))
     return dataclasses.replace(spec, partitions=rule)
 
 

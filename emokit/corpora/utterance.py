@@ -33,13 +33,20 @@ class Utterance:
 
 @dataclasses.dataclass(frozen=True)
 class Misfit:
-    """A file below the root that is audio by name but no utterance, and why.
+    """A file that is audio by name but no utterance, or that a list names in vain, and why.
 
-    `path` is relative to the root. Misfits go to `rejected.csv` and never stop a build.
+    Misfits go to `rejected.csv`; only too many missing ones stop a build.
+
+    Args:
+        path: relative to the root.
+        reason: in words.
+        listed: for a file that the corpus's own list names but that is missing, how many files
+            that list names; 0 for a file that is there.
     """
 
     path: str
     reason: str
+    listed: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,9 @@ def test_ctrl_c_ends_in_one_line_and_the_same_command_goes_on(emoset, tmp_path, 
     words = [*EMOKIT, "train", "--regime", "single", "--corpora", "emodb", "--epochs", "25",
              "--batch-size", "8", "--device", "cpu", "--emoset", str(emoset), "--runs",
              str(tmp_path / "runs"), *tiny_sets]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # a shell makes commands in the background, the tests among them, deaf to Ctrl-C
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     for line in process.stderr:
         if "epoch 2/25" in line:
             process.send_signal(signal.SIGINT)

@@ -258,7 +258,7 @@ def test_lists_are_read_in_every_form(tmp_path):
 
 @pytest.mark.parametrize("name,folder,words", [
     ("emodbb", "x", "Did you mean 'emodb'"), ("emodb", "nowhere", "is no folder"),
-    ("emodb", "empty", "holds no audio file"), ("ea_act", "empty", "no file names of 'ea_act'")])
+    ("emodb", "empty", "holds no audio file"), ("ea_act", "empty", "holds no audio file")])
 def test_what_cannot_be_compared_is_an_error_in_words(tmp_path, name, folder, words):
     (tmp_path / "empty").mkdir()
     with pytest.raises(EmokitError, match=words):
@@ -330,3 +330,28 @@ def test_real_excerpts_differ_from_the_release_in_what_was_cut_from_them():
     listed = found(root / "TESS", "tess", TREES / "tess.tsv.gz")
     assert {check: item.count for check, item in listed.items()} == {"missing": 2380}
     assert audio_files(root / "RAVDESS")[0].path.endswith(".flac")
+
+
+def test_a_corpus_read_from_lists_is_compared_with_them(tmp_path):
+    for number in range(4):
+        write(tmp_path / f"wav/{number}.wav", 900 + number)
+    (tmp_path / "train.csv").write_text("file,label\nwav/0.wav,anger\nwav\\1.wav,neutral\n")
+    (tmp_path / "test.csv").write_text("file,label\nwav/2.wav,anger\n")
+    result = audit("des", tmp_path)
+    assert result.basis == "its own lists" and (result.n_here, result.n_published) == (3, 3)
+    assert result.as_published
+    assert [(item.check, item.culprits) for item in result.deviations] == [
+        ("extra", ("wav/3.wav",))]
+    (tmp_path / "wav/0.wav").unlink()
+    checks = found(tmp_path, "des")
+    assert checks["missing"].culprits == ("wav/0.wav",)
+    assert "1 files that its lists name are missing: wav/0.wav." == checks["missing"].words
+    (tmp_path / "test.csv").write_text("file,label\nwav/2.wav,pondering\n")
+    (tmp_path / "train.csv").unlink()
+    assert "labels that 'des' does not have" in found(tmp_path, "des")["tables"].words
+
+
+def test_a_corpus_read_from_lists_without_lists_says_what_is_expected(tmp_path):
+    write(tmp_path / "0.wav")
+    with pytest.raises(CorpusError, match="no CSV files where one list is expected"):
+        audit("des", tmp_path)

@@ -219,3 +219,12 @@ def test_paths_that_leave_the_root_are_refused(tmp_path, raw):
 
     with pytest.raises(EmokitError, match="secret.wav"):
         build_corpora(read_specs(tmp_path / "corpora.yaml"), tmp_path / "emoset")
+
+
+def test_a_corpus_of_one_class_is_a_warning_in_words(tmp_path, raw):
+    result, = build(tmp_path, mine=(raw, "classes: [anger]"))
+    assert "warning: one-class (1)" in result.words
+    assert "every utterance has the class anger: nothing can be told apart" in (
+        tmp_path / "emoset" / "mine" / "card.md").read_text()
+    result, = build(tmp_path, "second", mine=(raw, "classes: [anger, neutral]"))
+    assert "one-class" not in result.words

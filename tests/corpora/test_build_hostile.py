@@ -141,6 +141,11 @@ def test_a_corpus_in_the_catalogue_without_parser_is_not_called_unknown(tmp_path
         read_specs(None, ["kannada"], tmp_path)
 
 
+def heed_ctrl_c():
+    """Undo what a shell does to commands in the background, the tests among them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_command_in_one_line_and_the_rerun_gives_equal_bytes(tmp_path, number):
     raw = make_corpus(tmp_path / "raw", per_class=40)
@@ -149,7 +154,7 @@ def test_a_signal_ends_the_command_in_one_line_and_the_rerun_gives_equal_bytes(t
                "--emoset"]
     subprocess.run([*command, "whole"], cwd=tmp_path, check=True, capture_output=True)
     cut = subprocess.Popen([*command, "cut"], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-                           start_new_session=True)
+                           start_new_session=True, preexec_fn=heed_ctrl_c)
     blocks = tmp_path / "cut" / ".mine.building" / "blocks"
     while cut.poll() is None and not list(blocks.glob("*.json")):
         time.sleep(0.002)

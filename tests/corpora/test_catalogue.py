@@ -74,6 +74,22 @@ def test_rows_tell_what_is_found(tmp_path):
     assert table["mesd"]["speakers"] == "16?"
 
 
+def test_rows_tell_of_two_copies_and_tables_alone_are_none(tmp_path):
+    here = [Found("emodb", tmp_path / "a", 339, "found"),
+            Found("emodb", tmp_path / "b", 7, "found"),
+            Found("tess", tmp_path / "c", 2800, "found"), Found("tess", tmp_path, 0, "no audio")]
+    table = {row["name"]: row for row in rows(here)}
+    assert (table["emodb"]["state"], table["emodb"]["files"]) == ("2 copies", "339")
+    assert table["emodb"]["folder"] == f"{tmp_path / 'a'}, {tmp_path / 'b'}"
+    assert table["tess"]["state"] == "found"
+
+
+def test_folders_of_emobox_are_told_for_those_that_have_another_name():
+    assert {name: facts.emobox for name, facts in entries().items() if facts.emobox} == {
+        "crema_d": "cremad", "asvp_esd": "asvpesd", "emov_db": "emovdb", "jl_corpus": "jlcorpus",
+        "msp_podcast": "msppodcast", "polish_emotions": "polish", "turev_db": "turevdb"}
+
+
 def test_corpora_modules_import_nothing_heavy():
     code = ("import sys; from emokit.corpora import catalogue, labels, spec, views, discovery; "
             "from emokit.corpora import partitions; from emokit.corpora.parsers import PARSERS; "

@@ -3,7 +3,7 @@
 import pytest
 
 from emokit.core.errors import ConfigError, CorpusError, ManifestError
-from emokit.corpora.parsers import csv_list, pattern
+from emokit.corpora.parsers import csv_list, names, pattern, records
 from emokit.corpora.utterance import Misfit
 
 
@@ -186,3 +186,45 @@ def test_pattern_may_tell_the_partition_and_numbers(tmp_path):
 def test_broken_patterns_are_errors_in_words(expression, message):
     with pytest.raises(ConfigError, match=message):
         pattern.Config(expression)
+
+
+DISK = {"a.WAV": "a.wav", "Sub/B.flac": "sub/b.wav", "u\u0308.wav": "\u00fc.wav",
+        "\u00e9.MP3": "e\u0301.wav"}
+"""File on disk to how a list spells it: case, extension, accents as one sign or two."""
+
+
+def test_listed_files_are_found_whatever_the_case_and_accents(tmp_path):
+    write(tmp_path, DISK, all="file,label\n" + "".join(f"{file},x\n" for file in DISK.values()))
+    found = read(tmp_path)
+    assert {utterance.path for utterance in found} == set(DISK)
+    assert len({utterance.id for utterance in found}) == len(DISK)
+
+
+def test_files_of_other_tools_tables_are_found_the_same_way(tmp_path):
+    write(tmp_path, DISK)
+    assert records.require(tmp_path, DISK.values(), "") == {
+        listed: disk for disk, listed in DISK.items()}
+    with pytest.raises(CorpusError, match="1 of 2 listed files are not below .*: b.wav. Mend."):
+        records.require(tmp_path, ["a.wav", "b.wav"], "Mend.")
+    with pytest.raises(ManifestError, match="leaves its folder"):
+        records.require(tmp_path, ["../a.wav"], "")
+
+
+def test_a_name_that_fits_two_files_is_an_error_and_an_exact_one_is_not(tmp_path):
+    write(tmp_path, ["a.WAV", "A.wav", "b.wav", "B.wav", "c.flac", "c.mp3"])
+    (tmp_path / "x").mkdir()
+    write(tmp_path / "x", ["Q.wav", "Q.WAV"])
+    with pytest.raises(CorpusError, match="names 'x/q.wav'.* any of x/Q.WAV, x/Q.wav. Spell it"):
+        names.Index(tmp_path).find("x/q.wav")
+    index = names.Index(tmp_path)
+    assert [index.find(name) for name in ("b.wav", "B.wav", "B.flac", "c.wav", "d.wav")] == [
+        "b.wav", "B.wav", "B.wav", "c.flac", None]
+
+
+@pytest.mark.parametrize("extension", [r"\.wav", r"\.WAV", r"\."])
+def test_the_case_of_an_extension_does_not_keep_a_pattern_from_being_found(tmp_path, extension):
+    write(tmp_path, ["anna/ang_1.WAV", "anna/hap_1.wav", "anna/Hap_2.wav"])
+    found = list(pattern.parse(tmp_path, pattern.Config(
+        "(?P<speaker>[^/]+)/(?P<emotion>[a-z]+)_(?P<text>.+)" + extension)))
+    assert [item.emotion for item in found if not isinstance(item, Misfit)] == (
+        ["ang", "hap"])

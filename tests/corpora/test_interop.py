@@ -13,6 +13,7 @@ from emokit.core.errors import CorpusError, ManifestError
 from emokit.corpora.build import BuildOptions, build_corpora
 from emokit.corpora.export import EXPORTERS, export
 from emokit.corpora.export.contents import wav
+from emokit.corpora.parsers.emobox import corpus_folder
 from emokit.corpora.parsing import parse
 from emokit.corpora.spec import read_specs
 from emokit.corpora.store import open_corpus
@@ -457,6 +458,57 @@ def test_emobox_without_its_recordings_is_an_error(tmp_path):
         read(tmp_path, format="emobox", root=str(tmp_path), folder="data")
 
 
+def test_recordings_of_emobox_may_be_flac_or_in_capitals(tmp_path):
+    emobox_of(tmp_path / "data")
+    (tmp_path / "rec/1/a_0.wav").rename(tmp_path / "rec/1/a_0.FLAC")
+    (tmp_path / "rec/1/a_1.wav").rename(tmp_path / "rec/1/A_1.WAV")
+    rows = read(tmp_path, format="emobox", root=str(tmp_path), folder="data/mine")
+    assert {row.id: row.path for row in rows}["mine-1-a-0"] == "rec/1/a_0.FLAC"
+    assert {row.id: row.path for row in rows}["mine-1-a-1"] == "rec/1/A_1.WAV"
+
+
+def test_lists_of_emobox_with_absolute_paths_are_read(tmp_path):
+    folder = emobox_of(tmp_path / "data")
+    for path in (folder / "fold_1").iterdir():
+        path.write_text(path.read_text().replace("downloads/mine", "/home/someone/mine"))
+    assert len(read(tmp_path, format="emobox", root=str(tmp_path), folder="data/mine")) == 20
+
+
+def test_codes_of_emobox_are_read_by_either_map_in_any_case(tmp_path):
+    folder = emobox_of(tmp_path / "data")
+    (folder / "label_map.json").rename(folder / "label_dict.json")
+    (folder / "label_dict.json").write_text('{"A": "Angry", "h": "Happy"}')
+    rows = read(tmp_path, format="emobox", root=str(tmp_path), folder="data/mine")
+    assert {row.emotion for row in rows} == {"Angry", "Happy"}
+
+
+def test_a_code_of_emobox_that_means_nothing_is_an_error(tmp_path):
+    folder = emobox_of(tmp_path / "data")
+    (folder / "label_map.json").write_text('{"a": "Angry"}')
+    with pytest.raises(ManifestError, match="label_map.json in .* 1 labels mean: 'h'. Add"):
+        read(tmp_path, format="emobox", root=str(tmp_path), folder="data/mine")
+    (folder / "label_map.json").unlink()
+    with pytest.raises(ManifestError, match="label_map.json or label_dict.json in .* 'a', 'h'"):
+        read(tmp_path, format="emobox", root=str(tmp_path), folder="data/mine")
+    for path in (folder / "fold_1").iterdir():
+        path.write_text(path.read_text().replace('"emo": "h"', '"emo": "joy"')
+                        .replace('"emo": "a"', '"emo": "Angry"'))
+    rows = read(tmp_path, format="emobox", root=str(tmp_path), folder="data/mine")
+    assert {row.emotion for row in rows} == {"Angry", "joy"}
+
+
+@pytest.mark.parametrize("name, own", [
+    ("polish_emotions", "polish"), ("crema_d", "cremad"), ("jl_corpus", "jlcorpus"),
+    ("emodb", "emodb"), ("mine", "mine")])
+def test_the_catalogue_tells_emoboxs_name_of_a_corpus(tmp_path, name, own):
+    (tmp_path / own / "fold_1").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    assert corpus_folder(tmp_path, name) == tmp_path / own
+    (tmp_path / own).rename(tmp_path / "gone")
+    with pytest.raises(CorpusError, match=f"has no folder '{own}', which '{name}' would be"):
+        corpus_folder(tmp_path, name)
+
+
 def test_a_line_that_is_no_record_is_named(tmp_path):
     folder = emobox_of(tmp_path / "data")
     path = folder / "fold_1" / "mine_test_fold_1.jsonl"
@@ -546,6 +598,25 @@ def test_the_command_divides_by_emobox_as_an_option(tmp_path, monkeypatch):
     assert "partitions emobox" in done.output and "emobox-speakers" in done.output
     done = CliRunner().invoke(group, [*run, "--partitions", "emobox"])
     assert done.exit_code == 2 and "go together" in done.output
+
+
+def test_corpora_that_emobox_lacks_are_left_out_unless_they_are_named(tmp_path, monkeypatch):
+    emobox_of(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpora.yaml").write_text("".join(
+        f"{name}:\n  format: pattern\n  root: rec\n  pattern: '{PATTERN[4:]}'\n"
+        for name in ("lacking", "mine")))
+    how = ["--jobs", "1", "--no-report", "--partitions", "emobox", "--emobox", "data"]
+    done = CliRunner().invoke(group, ["build-corpus", *how])
+    assert done.exit_code == 0, done.output
+    assert "lacking: left out, EmoBox has no lists of it" in done.output
+    assert (tmp_path / "emoset/mine").is_dir() and not (tmp_path / "emoset/lacking").exists()
+    done = CliRunner().invoke(group, ["build-corpus", "mine", "lacking", *how])
+    assert done.exit_code == 1 and "no folder 'lacking'" in done.output
+    (tmp_path / "corpora.yaml").write_text((tmp_path / "corpora.yaml").read_text().replace(
+        "mine:", "lacking_too:"))
+    done = CliRunner().invoke(group, ["build-corpus", *how])
+    assert done.exit_code == 1 and "no lists of any of the 2 corpora" in done.output
 
 
 # the page

@@ -152,6 +152,31 @@ def test_soft_labels_follow_merging_and_dropping():
     assert soft_label(mapping, {"p_neutral": 1.0}) == {}
 
 
+def test_agreement_is_with_the_merged_class():
+    merged = {"happy": "happiness", "excited": "happiness", "sad": "sadness", "other": None}
+    votes = {"p_happy": 1 / 3, "p_excited": 1 / 3, "p_sad": 1 / 3, "agreement": 1 / 3}
+    assert soft_label(merged, votes, "excited") == {
+        "agreement": 0.666667, "p_happiness": 0.666667, "p_sadness": 0.333333}
+    # a class of one word keeps what the parser says
+    assert soft_label(merged, votes, "sad")["agreement"] == 1 / 3
+    # what fell on dropped words is disagreement still
+    assert soft_label(merged, {"p_happy": 0.5, "p_other": 0.5, "agreement": 0.5}, "happy") == {
+        "agreement": 0.5, "p_happiness": 1.0}
+    # one rater named two words: she agrees, although half of her vote lies elsewhere
+    assert soft_label(merged, {"p_happy": 0.5, "p_sad": 0.5, "agreement": 1.0},
+                      "happy")["agreement"] == 1.0
+    # without votes nobody knows
+    assert soft_label(merged, {"agreement": 0.6, "text": "a"}, "happy") == {"text": "a"}
+    assert soft_label(merged, {"agreement": 0.6}, "sad") == {"agreement": 0.6}
+    # a code and the class it means are one word
+    assert soft_label({"A": "anger"}, {"p_anger": 0.7, "agreement": 0.6}, "A")["agreement"] == 0.6
+
+
+def test_soft_labels_have_six_digits():
+    shares = soft_label({"a": "a", "b": "b"}, {"p_a": 0.1, "p_b": 0.7 + 0.1 + 0.1})
+    assert [repr(share) for share in shares.values()] == ["0.1", "0.9"]
+
+
 def test_soft_labels_in_the_corpus_words_are_renamed():
     _, mapping = assign_classes(ravdess(), ["happy", "sad"])
     assert soft_label(mapping, {"p_happy": 0.5, "p_sad": 0.5, "p_angry": 0.0}) == {

@@ -122,6 +122,27 @@ def test_an_unknown_label_names_it_its_file_and_the_classes(tmp_path):
         list(PARSERS["des"].parse(root))
 
 
+def test_a_word_that_could_be_two_classes_is_refused_and_other_is_what_ad_calls_neutral(tmp_path):
+    root = lists(tmp_path / "gvess", train=[("a.wav", "Joy"), ("b.wav", "elation")])
+    with pytest.raises(ManifestError, match="give 1 files labels .*'Joy'; first: a.wav.*elation, "
+                                            "happiness"):
+        list(PARSERS["gvess"].parse(root))
+    root = lists(tmp_path / "ad", train=[("a.wav", "Angry"), ("b.wav", "other"),
+                                         ("c.wav", "neutral")])
+    assert [item.emotion for item in PARSERS["ad"].parse(root)] == ["anger", "neutral", "neutral"]
+
+
+def test_files_of_lists_are_found_in_capitals_as_flac_and_with_accents_of_macos(tmp_path):
+    root = tmp_path / "des"
+    for file in ("A.WAV", "b.flac", "sub/c\u0308.wav"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    (root / "train.csv").write_text("file,label\na.wav,anger\nb.wav,anger\nsub/\u010b.wav,anger\n"
+                                    .replace("\u010b", "c\u0308"), encoding="utf-8")
+    assert [item.path for item in PARSERS["des"].parse(root)] == [
+        "A.WAV", "b.flac", "sub/c\u0308.wav"]
+
+
 def test_where_classes_are_not_known_every_label_is_taken_and_that_is_said(tmp_path, caplog):
     root = lists(tmp_path / "EA-BMW", train=[("a.wav", "drowsy"), ("b.wav", "anger")],
                  devel=[("c.wav", "anger")], test=[("d.wav", "drowsy")])

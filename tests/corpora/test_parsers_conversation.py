@@ -58,7 +58,7 @@ def test_a_listed_file_that_is_not_there_is_a_misfit(name, tmp_path):
     assert len(utterances) == len(items) - 1
     (path, reason), = misfits.items()
     assert Path(path).name == Path(items[0].path).name
-    assert reason.endswith("names it, but there is no such file")
+    assert reason.startswith("listed in ") and reason.endswith(", but there is no such file")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -218,9 +218,22 @@ def test_iemocap_broken_evaluation_names_its_line(line, message, tmp_path):
         read("iemocap", iemocap(tmp_path, line + "\n"))
 
 
-def test_iemocap_unknown_label_is_a_misfit(tmp_path):
-    _, misfits = read("iemocap", iemocap(tmp_path, EVALUATION.replace("\tneu\t", "\tbor\t")))
-    assert misfits == {TURN.format("F000"): "unknown label 'bor' in EmoEvaluation"}
+def test_iemocap_reads_the_151_dialogues_of_the_release(tmp_path):
+    items = list(PARSERS["iemocap"].stand_ins())
+    first = {item.path.rpartition("/")[0]: item for item in reversed(items)}
+    dialogues = [folder.rpartition("/")[2] for folder in first]
+    assert [sum(name[4] == session for name in dialogues) for session in "12345"] == [
+        28, 30, 32, 30, 31]
+    assert {"Ses03M_impro05a", "Ses03M_impro05b", "Ses03M_impro08a", "Ses03M_impro08b",
+            "Ses05M_script01_1b", "Ses05F_script01_1"} < set(dialogues)
+    assert not {"Ses03M_impro05", "Ses03M_impro08", "Ses01F_impro08"} & set(dialogues)
+    put(tmp_path, [item.path for item in first.values()],
+        PARSERS["iemocap"].stand_in_tables(first.values()))
+    put(tmp_path, [f"Session3/dialog/wav/{name}.wav" for name in dialogues if name[4] == "3"])
+    utterances, misfits = read("iemocap", tmp_path)
+    assert {item.extra["dialogue"] for item in utterances.values()} == set(dialogues)
+    assert len(dialogues) == 151 and misfits == {}
+    assert all(item.extra["text"] for item in utterances.values())
 
 
 def test_iemocap_published_counts():
@@ -394,7 +407,7 @@ UTD-IMPROV-S01A-F01-P-FM02.avi; Z; A:1.000000; V:1.500000; D:3.000000; N:4.00000
 @pytest.mark.parametrize("table", ["Evaluation.txt", "Evalution.txt", "evaluation.csv"])
 def test_msp_improv_joins_clips_and_recordings(table, tmp_path):
     files = [f"Audio/session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM0{number}.wav" for number in (1, 2)]
-    put(tmp_path, files, {table: IMPROV})
+    put(tmp_path, files, {table: IMPROV.partition("\n\n")[0]})
     assert PARSERS["msp_improv"].recognises(tmp_path)
     utterances, misfits = read("msp_improv", tmp_path)
     (key, utterance), = utterances.items()
@@ -403,7 +416,7 @@ def test_msp_improv_joins_clips_and_recordings(table, tmp_path):
         "session": "1", "language": "en", "style": "natural", "gender": "female", "scene": "S01",
         "target": "angry", "arousal": 3.0, "valence": 3.5, "dominance": 3.0, "naturalness": 4.0,
         "n_ratings": 2, "p_neutral": 0.75, "p_happy": 0.25, "agreement": 1.0}
-    assert misfits == {files[1]: "unknown label 'Z' in the table of labels"}
+    assert misfits == {files[1]: "the table of labels does not name it"}
     first, second = PARSERS["msp_improv"].ratings(tmp_path)
     assert (second.rater, second.emotion, len(second.values)) == ("w-p2", "neutral;happy", 3)
 
@@ -591,8 +604,9 @@ def test_time_stamps_past_the_end_stop_the_build_in_words(tmp_path):
     (tmp_path / "raw/list.csv").write_text("\n".join(["file,label,speaker,start,end", *rows]))
     (tmp_path / "corpora.yaml").write_text("mine:\n  format: csv\n  root: raw\n")
     specs = read_specs(tmp_path / "corpora.yaml")
-    with pytest.raises(CorpusError, match=r"1 of 3 files cannot be read; first: a.wav \(a stretch "
-                       r"from 1 s to 9.5 s in a file of 3.000 s: its time stamps do not fit\)"):
+    with pytest.raises(CorpusError, match=r"1 of 6 utterances cannot be read; first: a.wav \(a@1-"
+                       r"9.5: a stretch from 1 s to 9.5 s in a file of 3.000 s: its time stamps do "
+                       r"not fit\)"):
         build_corpora(specs, tmp_path / "emoset", BuildOptions(jobs=1, report=False))
 
 

@@ -256,6 +256,16 @@ def test_demos_neutral_has_no_prototypicality(tmp_path):
     assert "prototypicality" not in neutral.extra and neutral.extra["gender"] == "male"
 
 
+def test_demos_neutral_marked_as_such_and_capitals_are_read(tmp_path):
+    touch(tmp_path, "NEU/NEU_f_30_neu01a.wav", "NEU/NEU_F_30_NEU02.WAV", "DEMOS/pr_m_23_TRI00a.wav")
+    utterances, misfits = split("demos", tmp_path)
+    sad, capitals, neutral = utterances
+    assert misfits == {} and PARSERS["demos"].recognises(tmp_path)
+    assert (sad.emotion, sad.extra["prototypicality"]) == ("sadness", "prototypical")
+    assert capitals.emotion == neutral.emotion == "neutral" and capitals.extra["gender"] == "female"
+    assert "prototypicality" not in neutral.extra
+
+
 def test_emofilm_reads_speakers_from_an_export_of_its_legend(tmp_path):
     touch(tmp_path, "wav_corpus/f_ans001aen.wav", "wav_corpus/m_rab009ait_16k.wav",
           "wav_corpus/f_tri004aes.wav", "wav_corpus/f_tri005aes.wav")
@@ -354,7 +364,7 @@ def test_fau_aibo_without_its_label_list_says_which(tmp_path):
     with pytest.raises(CorpusError, match="no labels/IS2009EmotionChallenge/chunk_labels_5cl"):
         list(PARSERS["fau_aibo"].parse(tmp_path))
     write(tmp_path, "chunk_labels_5cl_corpus.txt", "Ohm_01_000_00 A 0.6", "utf-16")
-    with pytest.raises(CorpusError, match=r"5cl_corpus\.txt' is not a text in UTF-8"):
+    with pytest.raises(CorpusError, match=r"5cl_corpus\.txt': it is UTF-16"):
         list(PARSERS["fau_aibo"].parse(tmp_path))
 
 
@@ -406,8 +416,19 @@ def test_smartkom_turn_takes_its_longest_state(angry, encoding, tmp_path):
 def test_smartkom_unknown_state_is_named(tmp_path):
     touch(tmp_path, "w001_pk/w001_pkd.wav")
     write(tmp_path, "w001_pk/w001_pk_ABC.par", 'TRN: 0 9 0 a\nUSH: 0 9 "Langeweile"\n')
-    assert split("smartkom", tmp_path) == ([], {
-        "w001_pk/w001_pkd.wav": "turn w001_pk_ABC_000 has the unknown user state 'Langeweile'"})
+    with pytest.raises(CorpusError, match=r"ABC\.par: turn w001_pk_ABC_000 \('Langeweile'\): unkn"
+                       r"own label 'langeweile'\. Choices: arger, .*restklasse"):
+        list(PARSERS["smartkom"].parse(tmp_path))
+
+
+def test_smartkom_session_without_turns_is_a_misfit(tmp_path):
+    touch(tmp_path, "w001_pk/w001_pkd.wav", "w002_pk/w002_pkd.wav")
+    write(tmp_path, "w001_pk/w001_pk_ABC.par", "LHD: Partitur 1.3\nSAM: 16000\nLBD:\n")
+    write(tmp_path, "w002_pk/w002_pk_ABC.par", PAR.format(angry="Neutral"))
+    utterances, misfits = split("smartkom", tmp_path)
+    assert len(utterances) == 2
+    assert misfits["w001_pk/w001_pkd.wav"] == (
+        "its annotation w001_pk_ABC.par has no turns (tier TRN)")
 
 
 @pytest.mark.parametrize("line, where", [
@@ -416,6 +437,13 @@ def test_smartkom_unknown_state_is_named(tmp_path):
 def test_smartkom_damaged_annotation_names_its_line(line, where, tmp_path):
     write(tmp_path, "a.par", line)
     with pytest.raises(CorpusError, match=where):
+        partitur.read(tmp_path / "a.par")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_smartkom_annotation_of_two_bytes_a_letter_is_an_error(encoding, tmp_path):
+    write(tmp_path, "a.par", PAR, encoding)
+    with pytest.raises(CorpusError, match=r"Cannot read '.*a\.par': it is UTF-"):
         partitur.read(tmp_path / "a.par")
 
 

@@ -1,14 +1,22 @@
 """Reading `corpora.yaml`: what is right is resolved, what is wrong is named with its line."""
 
+import contextlib
+import dataclasses
+import logging
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from emokit.cli import group
 from emokit.core.config import signature
 from emokit.core.errors import ConfigError, CorpusError
+from emokit.corpora.discovery import lowered
 from emokit.corpora.parsers import PARSERS
+from emokit.corpora.parsers.names import find_table
 from emokit.corpora.parsing import parse
 from emokit.corpora.spec import PartitionRule, packaged, read_specs, survey
+from emokit.testing import tiny_corpus
 
 
 @pytest.fixture
@@ -21,6 +29,15 @@ def folder(tmp_path):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
     return root
+
+
+@contextlib.contextmanager
+def heard(caplog):
+    """Let pytest see emokit's log, which the command line keeps to itself."""
+    caplog.clear()
+    logging.getLogger("emokit").propagate = True
+    with caplog.at_level(logging.INFO, "emokit"):
+        yield
 
 
 def yaml(tmp_path, text):
@@ -70,11 +87,160 @@ def test_named_corpora_that_are_not_there_are_errors(folder):
         read_specs(None, ["emobd"], folder)
 
 
-def test_two_folders_of_one_corpus_ask_for_the_root(folder):
+def test_two_folders_of_one_corpus_ask_for_the_root_if_it_is_named(folder):
     (folder / "copy/wav").mkdir(parents=True)
     (folder / "copy/wav/03a01Fa.wav").touch()
     with pytest.raises(CorpusError, match="2 folders look like 'emodb'.*Set 'root' of emodb"):
-        read_specs(None, (), folder)
+        read_specs(None, ["emodb"], folder)
+
+
+def test_two_folders_of_one_corpus_do_not_keep_the_others_from_being_built(folder):
+    (folder / "copy/wav").mkdir(parents=True)
+    (folder / "copy/wav/03a01Fa.wav").touch()
+    specs, skipped = survey(None, (), folder)
+    assert [spec.name for spec in specs] == ["ravdess"]
+    assert skipped[1] == (
+        f"emodb: skipped, 2 folders look like 'emodb': {folder / 'EmoDB'}, {folder / 'copy'}. "
+        "Set 'root' of emodb in corpora.yaml to the one you mean")
+
+
+def test_where_every_corpus_is_skipped_the_reasons_are_the_error(tmp_path):
+    for copy in ("a", "b"):
+        (tmp_path / copy / "wav").mkdir(parents=True)
+        (tmp_path / copy / "wav/03a01Fa.wav").touch()
+    with pytest.raises(CorpusError, match="no corpus to build: emodb: skipped, 2 folders"):
+        read_specs(None, (), tmp_path)
+
+
+def test_an_absent_corpus_names_its_page_and_tables_alone_the_missing_audio(folder):
+    with pytest.raises(CorpusError, match="corpora show tess.*docs/corpora/tess.md"):
+        read_specs(None, ["tess"], folder)
+    with pytest.raises(CorpusError, match="The audio is missing. Run: emokit corpora fetch crema_d"
+                                          ".*docs/corpora/crema_d.md"):
+        read_specs(None, ["crema_d"], folder)
+
+
+@pytest.fixture
+def iemocap(tmp_path):
+    """The folder of IEMOCAP, one recording in it."""
+    path = tmp_path / "IEMOCAP/Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    (tmp_path / "IEMOCAP/Session1/dialog/EmoEvaluation").mkdir(parents=True)
+    (tmp_path / "IEMOCAP/Session1/dialog/EmoEvaluation/Ses01F_impro01.txt").touch()
+    return tmp_path / "IEMOCAP"
+
+
+FOUR = ["anger", "happiness", "neutral", "sadness"]
+BY_SESSION = PartitionRule("folds", by="session")
+
+
+@pytest.mark.parametrize("text", [
+    "iemocap: {root: ROOT}", "iemocap:", "mine: {format: csv, root: ROOT}", "",
+    "second: {parser: iemocap, root: ROOT}"])
+def test_a_file_of_ones_own_keeps_the_packaged_choices_that_it_does_not_make(
+        iemocap, tmp_path, text):
+    path = yaml(tmp_path, text.replace("ROOT", str(iemocap)) + "\n")
+    for spec in read_specs(path, root_default=tmp_path):
+        if spec.parser == "iemocap":
+            assert (spec.classes, spec.merge, spec.partitions) == (
+                FOUR, {"excited": "happiness"}, BY_SESSION)
+            assert spec.packaged == (
+                "classes: [anger, happiness, neutral, sadness]; merge: {excited: happiness}; "
+                "partitions: {rule: folds, by: session}")
+            assert spec.at("classes").startswith(str(packaged()))
+            break
+    else:
+        pytest.fail("IEMOCAP is not there")
+
+
+def test_own_keys_go_before_packaged_ones_and_null_takes_them_back(iemocap, tmp_path):
+    spec, = read_specs(yaml(tmp_path, "iemocap:\n  classes: null\n  partitions: auto\n"),
+                       root_default=tmp_path)
+    assert spec.classes is None and spec.partitions == PartitionRule("auto")
+    assert spec.packaged == "merge: {excited: happiness}"
+    assert spec.at("partitions") == f"{tmp_path / 'corpora.yaml'}:3"
+    spec, = read_specs(yaml(tmp_path, "iemocap: {classes: , merge: , partitions: }\n"),
+                       root_default=tmp_path)
+    assert (spec.classes, spec.merge, spec.partitions) == (None, {}, PartitionRule())
+    assert not spec.packaged
+
+
+def test_words_dropped_or_merged_by_oneself_leave_the_packaged_choices(iemocap, tmp_path):
+    from emokit.corpora.labels import assign_classes
+
+    words = PARSERS["iemocap"].EMOTIONS.values()
+    spec, = read_specs(yaml(tmp_path, "iemocap: {drop: [excited, sadness]}\n"),
+                       root_default=tmp_path)
+    classes, mapping = assign_classes(spec, words)
+    assert classes == ("anger", "happiness", "neutral") and mapping["excited"] is None
+    improv = tmp_path / "improv.yaml"
+    improv.write_text("msp_improv: {root: /x, merge: {other: neutral}}\n")
+    spec, = read_specs(improv)
+    assert spec.drop == ["no agreement"]
+
+
+def test_labels_of_a_format_have_no_packaged_choices(tmp_path):
+    spec, = read_specs(yaml(tmp_path, "iemocap: {format: csv, root: /x}\n"))
+    assert spec.classes is None and not spec.packaged and spec.partitions == PartitionRule()
+
+
+def test_msp_improv_is_divided_by_session(tmp_path):
+    spec, = read_specs(yaml(tmp_path, "msp_improv: {root: /x}\n"))
+    assert spec.partitions == BY_SESSION
+
+
+@pytest.mark.parametrize("above", ["", "outer", "outer/inner"])
+def test_a_root_one_or_two_folders_too_high_is_lowered_and_that_is_said(
+        tmp_path, above, caplog):
+    root = tmp_path / "root"
+    tiny_corpus(root / above, "crema_d", n_speakers=3, per_class=1)
+    with heard(caplog):
+        spec, = read_specs(yaml(tmp_path, f"crema_d: {{root: {root}}}\n"))
+    assert spec.root == str(root / above)
+    assert ("its root is taken to be" in caplog.text) == bool(above)
+    assert all(item.extra["gender"] and "p_anger" in item.extra for item in parse(spec))
+
+
+def test_a_root_is_left_where_it_is_if_there_are_several_or_audio_beside(tmp_path):
+    for copy in ("a", "b"):
+        tiny_corpus(tmp_path / "two" / copy, "crema_d", n_speakers=2, per_class=1)
+    tiny_corpus(tmp_path / "more" / "a", "crema_d", n_speakers=2, per_class=1)
+    (tmp_path / "more/1001_DFA_ANG_XX.wav.mp3").touch()
+    for root in ("two", "more"):
+        spec, = read_specs(yaml(tmp_path, f"crema_d: {{root: {root}}}\n"))
+        assert spec.root == str(tmp_path / root)
+
+
+@pytest.mark.parametrize("name", [name for name in PARSERS if name != "emogator"])
+def test_a_parser_reads_the_same_from_one_folder_above(name, tmp_path):
+    inner = tmp_path / "outer" / name
+    tiny_corpus(inner, name, n_speakers=2, per_class=1)
+    root = lowered(name, tmp_path / "outer")
+    assert [item.path for item in PARSERS[name].parse(inner)]
+    assert [dataclasses.replace(item, path="") for item in PARSERS[name].parse(root)] == [
+        dataclasses.replace(item, path="") for item in PARSERS[name].parse(inner)]
+
+
+def test_tables_that_are_not_there_are_told_with_what_they_would_say(tmp_path, caplog):
+    tiny_corpus(tmp_path / "c", "crema_d", n_speakers=2, per_class=1)
+    spec, = read_specs(yaml(tmp_path, "crema_d: {root: c}\n"))
+    with heard(caplog):
+        list(parse(spec))
+    assert not caplog.text
+    (tmp_path / "c/VideoDemographics.csv").unlink()
+    with heard(caplog):
+        list(parse(spec))
+    assert caplog.text.count("crema_d: no VideoDemographics.csv") == 1
+    assert "gender and age are unknown" in caplog.text
+
+
+@pytest.mark.parametrize("name, places", [
+    (name, places) for name in PARSERS for places in getattr(PARSERS[name], "OPTIONAL", {})
+    if hasattr(PARSERS[name], "stand_in_tables") and places[0] != "Transcripts/Transcripts"])
+def test_tables_that_may_be_missing_are_those_of_the_published_layout(name, places, tmp_path):
+    tiny_corpus(tmp_path, name, n_speakers=2, per_class=1)
+    assert find_table(tmp_path, *places)
 
 
 def test_empty_and_missing_default_roots_are_told_apart(tmp_path):
@@ -208,3 +374,71 @@ def test_a_misspelt_format_is_told_as_such(tmp_path):
     with pytest.raises(ConfigError, match="corpora.yaml:2: unknown setting 'fromat' of 'mine'. "
                                           "Did you mean 'format'"):
         survey(tmp_path / "corpora.yaml")
+
+
+# the commands
+
+def command(*words, root=None):
+    done = CliRunner().invoke(group, list(words), env={"EMOKIT_CORPORA": str(root or "")})
+    return done.exit_code, done.output
+
+
+def test_a_build_says_which_packaged_choices_it_took(iemocap, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yaml(tmp_path, "iemocap: {partitions: auto}\n")
+    status, text = command("build-corpus", "--dry-run", root=tmp_path)
+    assert status == 0 and (
+        "iemocap: built with choices that come with emokit (classes: [anger, happiness, neutral, "
+        "sadness]; merge: {excited: happiness})") in text
+    assert "come with emokit" not in command(
+        "build-corpus", "--dry-run", "--quiet", root=tmp_path)[1]
+
+
+def test_the_group_emoset_tells_of_copies(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (folder / "copy/wav").mkdir(parents=True)
+    (folder / "copy/wav/03a01Fa.wav").touch()
+    (folder / "DES").mkdir()
+    for file in ("train.csv", "a.wav"):
+        (folder / "DES" / file).touch()
+    status, text = command("build-corpus", "emoset", "--dry-run", root=folder)
+    assert status == 0 and "emodb: skipped, 2 folders look like 'emodb'" in text
+    assert f"des: {folder / 'DES'}" in text
+
+
+@pytest.mark.parametrize("name, step", [
+    ("iemocap", "1. IEMOCAP is given out on request"), ("crema_d", "emokit corpora fetch crema_d"),
+    ("des", "train.csv, devel.csv and test.csv"), ("kannada", "emokit has no parser for it")])
+def test_show_prints_the_steps_to_obtain_a_corpus(folder, name, step):
+    status, text = command("corpora", "show", name, root=folder)
+    assert status == 0 and step in text
+    if name == "crema_d":
+        assert "Here are its tables, but no audio" in text and "Next:" not in text
+    else:
+        assert f"Not found here: see the steps above, and docs/corpora/{name}.md." in text
+
+
+def test_show_and_list_tell_of_a_copy_or_two(folder):
+    assert "Next: emokit build-corpus emodb" in command("corpora", "show", "emodb", root=folder)[1]
+    (folder / "copy/wav").mkdir(parents=True)
+    (folder / "copy/wav/03a01Fa.wav").touch()
+    assert "2 copies: set 'root'" in command("corpora", "show", "emodb", root=folder)[1]
+    assert "2 copies" in command("corpora", "list", "--found", root=folder)[1]
+
+
+def test_a_page_names_folds_that_others_use_and_packaged_choices():
+    from emokit.cli.corpus_pages import _choices, _folds, _partitions
+
+    assert "partitions: {rule: folds, by: emo_superb}" in _folds(PARSERS["crema_d"], "crema_d")[0]
+    assert "EMO-SUPERB" in _folds(PARSERS["crema_d"], "crema_d")[0]
+    text = "".join(_choices("msp_improv"))
+    assert "rule: folds, by: session" in text and "key by key" in text
+    assert "auto" not in _partitions(PARSERS["msp_improv"], "msp_improv")
+
+
+def test_everything_that_the_catalogue_counts_of_pavoque_is_downloaded():
+    from emokit.corpora.audit_list import of_parser
+    from emokit.corpora.fetch import downloads
+
+    assert {item.path for item in of_parser(PARSERS["pavoque"])} <= {
+        item.name for item in downloads()["pavoque"]}

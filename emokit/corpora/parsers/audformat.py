@@ -92,9 +92,10 @@ def parse(root: Path, settings: Config) -> Iterator[Utterance | Misfit]:
             raise ManifestError(f"The database '{db.name}' has no column '{settings.speaker}' "
                                 f"for 'speaker'. {choices(settings.speaker, columns)}")
     paths = {key: key[0] if prefix == "." else f"{prefix}/{key[0]}" for key in rows}
-    records.require(root, paths.values(), "Load the whole database" + (
+    found = records.require(root, paths.values(), "Load the whole database" + (
         "; audb marks this copy as incomplete." if meta.get("complete") is False else
         ", or list fewer 'tables'."))
+    paths = {key: found[path] for key, path in paths.items()}
     for key in sorted(rows, key=lambda key: (paths[key], key[1] or 0.0, key[2] or 0.0)):
         row, where = rows[key], f"{folder / HEADER}, {key[0]}"
         speaker = settings.speaker or "speaker"

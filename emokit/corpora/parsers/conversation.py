@@ -1,4 +1,4 @@
-"""What corpora of conversations share: labels in lists, votes of raters, stand-ins dealt out."""
+"""What corpora with labels in lists share: missing files, votes of raters, stand-ins dealt out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
+from emokit.corpora.parsers.tables import refuse_wide
 from emokit.corpora.utterance import Misfit, Utterance
 
 
@@ -15,19 +16,20 @@ def parse_listed(
     read: Callable[[names.AudioFile], Utterance | str],
     listed: Mapping[str, str],
     where: str,
+    id_of: Callable[[names.AudioFile], str] = lambda file: file.stem,
 ) -> Iterator[Utterance | Misfit]:
-    """Read files as `names.parse_files` does; a listed utterance without a file is a misfit, too.
+    """Read files as `names.parse_files` does; a listed file that is missing is a misfit, too.
 
     Args:
         files: sorted by path.
         read: gives the utterance, or in words why the file is none.
-        listed: id of each utterance in the corpus's own list, and the path it should have.
+        listed: name of each file in the corpus's own list, and the path it should have.
         where: name of the list.
+        id_of: the name under which a list would have a file, for any file that is there.
     """
     results = list(names.parse_files(files, read))
-    there = {item.id for item in results if isinstance(item, Utterance)}
-    there |= {file.stem for file in files}
-    results += [Misfit(path, f"{where} names it, but there is no such file")
+    there = {id_of(file) for file in files}
+    results += [Misfit(path, f"listed in {where}, but there is no such file", len(listed))
                 for name, path in listed.items() if name not in there]
     yield from sorted(results, key=lambda item: item.path)
 
@@ -79,13 +81,14 @@ def read_text(path: Path, *encodings: str) -> str:
         encodings: UTF-8 with or without mark if none is given.
 
     Raises:
-        CorpusError: it cannot be read, or is in no such encoding.
+        CorpusError: it cannot be read, or is in no such encoding; UTF-16 never is.
     """
     encodings = encodings or ("utf-8-sig",)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"Cannot read '{path}': {error.strerror or error}.") from None
+    refuse_wide(path, data)
     for encoding in encodings:
         try:
             return data.decode(encoding)

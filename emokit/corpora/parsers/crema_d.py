@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from emokit.corpora.parsers import names
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.conversation import number
+from emokit.corpora.parsers.tables import read_table, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -32,6 +33,16 @@ SENTENCES = {
 }
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
 DAMAGED = {"1076_MTI_SAD_XX": "holds no signal in the official release"}
+OPTIONAL = {
+    ("VideoDemographics.csv",): "gender and age are",
+    ("processedResults/tabulatedVotes.csv", "tabulatedVotes.csv"):
+        "votes and agreement of the raters are",
+}
+FOLDS = {"emo_superb": "the five folds of EMO-SUPERB (Wu et al. 2024), each with its own actors"}
+NOTES = (
+    "No partition is official. The label is the emotion that was acted; the votes of the raters "
+    "on the voice alone come along as soft labels, `perceived` and `agreement`."
+)
 
 EMO_SUPERB = {
     **dict.fromkeys(range(1037, 1055), "1"), **dict.fromkeys(range(1001, 1019), "2"),
@@ -66,7 +77,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     `emo_superb` is the actor's fold in EMO-SUPERB, for `{rule: folds, by: emo_superb}`.
 
     Raises:
-        CorpusError: a table lacks its columns.
+        CorpusError: a table lacks its columns, has a cell that is no number or rows that
+            contradict each other.
     """
     people, votes = _demographics(root), _voice_votes(root)
 
@@ -92,20 +104,24 @@ def _demographics(root: Path) -> dict[str, dict[str, str | float]]:
     path = names.find_table(root, "VideoDemographics.csv")
     if path is None:
         return {}
-    return {row["ActorID"]: {"gender": row["Sex"].lower(), "age": float(row["Age"])}
-            for row in read_table(path, ("ActorID", "Age", "Sex"))}
+    return unique(
+        (row["ActorID"],
+         {"gender": row["Sex"].lower(), "age": number(row["Age"], f"{row.place}: Age")}, row.place)
+        for row in read_table(path, ("ActorID", "Age", "Sex")))
 
 
 def _voice_votes(root: Path) -> dict[str, dict[str, int]]:
     path = names.find_table(root, "processedResults/tabulatedVotes.csv", "tabulatedVotes.csv")
     if path is None:
         return {}
-    votes = {}
+    votes = []
     for row in read_table(path, ("", *_VOTES, "fileName")):
         # the first column is modality * 100000 + clip; modality 1 is the voice alone
-        if int(row[""]) // 100_000 == 1:
-            votes[row["fileName"]] = {word: int(row[letter]) for letter, word in _VOTES.items()}
-    return votes
+        if number(row[""], f"{row.place}: first column") // 100_000 == 1:
+            votes.append((row["fileName"], {
+                word: int(number(row[letter], f"{row.place}: votes {letter}"))
+                for letter, word in _VOTES.items()}, row.place))
+    return unique(votes)
 
 
 def _soft_label(votes: dict[str, int], acted: str) -> dict[str, str | float]:
@@ -124,8 +140,8 @@ def stand_ins() -> Iterator[StandIn]:
     Genders here are invented (48 men, 43 women as published); the true ones are in the tables.
     """
     strength = {"LO": 0.2, "MD": 0.5, "HI": 0.9, "XX": 0.6}
-    for number, actor in enumerate(range(1001, 1092)):
-        gender = "male" if number % 2 == 0 or number in (1, 31) else "female"
+    for place, actor in enumerate(range(1001, 1092)):
+        gender = "male" if place % 2 == 0 or place in (1, 31) else "female"
         for sentence, text in SENTENCES.items():
             for code, emotion in EMOTIONS.items():
                 graded = sentence == "IEO" and code != "NEU"
@@ -157,8 +173,8 @@ def stand_in_tables(stand_ins: Iterable[StandIn]) -> dict[str, str]:
             votes[acted if draw[index] < 150 else "ADFHNS"[draw[index] % 6]] += 1
         rows.append((stem, votes))
     votes_text = ['"","A","D","F","H","N","S","fileName","numResponses"']
-    votes_text += [f'"{100_001 + number}",{",".join(map(str, votes.values()))},"{stem}",10'
-                   for number, (stem, votes) in enumerate(rows)]
+    votes_text += [f'"{100_001 + index}",{",".join(map(str, votes.values()))},"{stem}",10'
+                   for index, (stem, votes) in enumerate(rows)]
     demographics = ['"ActorID","Age","Sex","Race","Ethnicity"', *people.values()]
     return {"VideoDemographics.csv": "\n".join(demographics) + "\n",
             "processedResults/tabulatedVotes.csv": "\n".join(votes_text) + "\n"}

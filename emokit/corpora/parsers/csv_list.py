@@ -10,7 +10,6 @@ from pathlib import Path
 
 from emokit.core.config import knob
 from emokit.core.errors import CorpusError, ManifestError, culprits
-from emokit.core.files import beneath
 from emokit.corpora.parsers import names
 from emokit.corpora.utterance import Utterance
 
@@ -46,25 +45,39 @@ def inputs(root: Path, settings: Config) -> list[Path]:
     return [path for path, _ in _lists(Path(root), settings)]
 
 
+def listed(root: Path, settings: Config) -> list[str]:
+    """Give the files that the lists name, relative to the root and each once, there or not.
+
+    Raises:
+        CorpusError, ManifestError: see `parse`.
+    """
+    files = [row["file"].replace("\\", "/") for path, _ in _lists(Path(root), settings)
+             for _, row in _rows(path, settings)]
+    return list(dict.fromkeys(
+        os.path.relpath(file, root) if os.path.isabs(file) else os.path.normpath(file)
+        for file in files))
+
+
 def parse(root: Path, settings: Config) -> Iterator[Utterance]:
     """Read the lists: columns `file,label`, optionally `speaker, partition, start, end`
     (seconds), `utterance` (an id of one's own); any further column is kept.
 
     Separators `,` `;` and tab are told apart by the header. Files are relative to the root, or
-    to their list; one that is there with another audio extension is taken. Further columns named
+    to their list; one that is there with another audio extension, in another case or with accents
+    composed otherwise is taken. Further columns named
     like manifest columns that emokit fills (`duration`, `emotion`, …) are kept as `listed_…`.
 
     Raises:
-        CorpusError: no list, or files that are not there.
+        CorpusError: no list, files that are not there, or names that fit several files.
         ManifestError: a column missing, an empty cell, a file listed twice; with the line.
     """
     root = Path(root)
-    rows, seen, missing = [], {}, []
+    rows, seen, missing, index = [], {}, [], names.Index(root)
     for path, partition in _lists(root, settings):
         for line, row in _rows(path, settings):
             where = f"{path}:{line}"
-            relative, there = _locate(root, path, row["file"], where)
-            if not there:
+            relative = _locate(index, root, path, row["file"], where)
+            if relative is None:
                 missing.append(f"{row['file']} ({path.name}:{line})")
                 continue
             utterance = _utterance(relative, row, partition, where)
@@ -78,7 +91,8 @@ def parse(root: Path, settings: Config) -> Iterator[Utterance]:
     if missing:
         raise CorpusError(
             f"{len(missing)} of {len(rows) + len(missing)} listed files are not below '{root}': "
-            f"{culprits(missing)}. Set 'root' to the folder that the lists are relative to."
+            f"{culprits(missing)}. Set 'root' to the folder that the lists are relative to, or "
+            "obtain the missing files."
         )
     yield from sorted(rows, key=lambda row: (row.path, row.start or 0.0, row.id))
 
@@ -167,8 +181,8 @@ def _rows(path: Path, settings: Config) -> Iterator[tuple[int, dict[str, str]]]:
         raise ManifestError(f"'{path}' is not a CSV table ({error}).") from None
 
 
-def _locate(root: Path, list_path: Path, file: str, where: str) -> tuple[str, bool]:
-    """Give a listed file relative to the root, and whether it is there."""
+def _locate(index: names.Index, root: Path, list_path: Path, file: str, where: str) -> str | None:
+    """Give a listed file relative to the root, as it is spelt there; None if it is not there."""
     file = file.replace("\\", "/")
     if os.path.isabs(file):
         options = [os.path.relpath(file, root)]
@@ -179,14 +193,12 @@ def _locate(root: Path, list_path: Path, file: str, where: str) -> tuple[str, bo
             options.append(by_list)
     for option in options:
         try:
-            path = beneath(root, option.replace(os.sep, "/"))
+            found = index.find(option.replace(os.sep, "/"))
         except ManifestError as error:
             raise ManifestError(f"{where}: {error}") from None
-        stem = os.path.splitext(path)[0]
-        for candidate in [str(path), *(stem + extension for extension in names.AUDIO)]:
-            if os.path.isfile(candidate):
-                return os.path.relpath(candidate, root).replace(os.sep, "/"), True
-    return options[0], False
+        if found is not None:
+            return found
+    return None
 
 
 def _utterance(relative: str, row: dict[str, str], partition: str, where: str) -> Utterance:

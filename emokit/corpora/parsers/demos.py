@@ -26,14 +26,15 @@ NOTES = (
     "'prototypicality' tells them. Neutral was not judged and has no such mark."
 )
 
-_STEM = re.compile(r"(?:(NP|PR)_)?([fm])_(\d\d)_([a-z]{3})(\d\d)([a-z]?)")
+# some copies mark neutral with NEU, others not at all
+_STEM = re.compile(r"(?:(NP|PR|NEU)_)?([fm])_(\d\d)_([a-z]{3})(\d\d)\w*", re.IGNORECASE)
 
 
 def recognises(root: Path) -> bool:
     """Tell by names such as `PR_f_01_rab00a` in `DEMOS/`, `NEU/` or the folder itself."""
     def test(stem):
         match = _STEM.fullmatch(stem)
-        return match and match[4] in EMOTIONS
+        return match and match[4].lower() in EMOTIONS
 
     # spelt exactly so: a folder demos may be the whole corpus among others
     return any(names.matches(root, folder, test) for folder in ("", "DEMOS", "NEU"))
@@ -48,12 +49,13 @@ def _read(file: names.AudioFile) -> Utterance | str:
     match = _STEM.fullmatch(file.stem)
     if not match:
         return "the name is not of the form PR_f_01_rab00a"
-    prototype, gender, speaker, emotion, _, _ = match.groups()
+    prototype, gender, speaker, emotion, _ = match.groups()
+    emotion = emotion.lower()
     if emotion not in EMOTIONS:
         return f"unknown emotion '{emotion}' in the name"
-    extra = {"gender": GENDERS[gender], "language": LANGUAGE}
-    if prototype:
-        extra["prototypicality"] = PROTOTYPES[prototype]
+    extra = {"gender": GENDERS[gender.lower()], "language": LANGUAGE}
+    if prototype and prototype.upper() in PROTOTYPES:
+        extra["prototypicality"] = PROTOTYPES[prototype.upper()]
     return Utterance(file.stem, file.path, EMOTIONS[emotion], speaker, extra=extra)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.conversation import parse_listed
+from emokit.corpora.parsers.tables import check_labels, read_table, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -42,7 +43,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the recordings that `metadata.csv` labels; names alone say nothing of the emotion.
 
     Raises:
-        CorpusError: no `metadata.csv`, or it lacks its columns.
+        CorpusError: no `metadata.csv`, or it lacks its columns, has an unknown emotion or rows
+            that contradict each other.
     """
     path = names.find_table(
         root, "metadata.csv", *(f"{name}/metadata.csv" for name in names.folders_in(root)))
@@ -51,8 +53,14 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
             f"'{root}' has no metadata.csv, which holds the labels of EMNS. Put the published "
             "table there."
         )
-    rows = {names.nfc(Path(row["audio_recording"]).stem): row
-            for row in read_table(path, _COLUMNS, "|")}
+    rows, labels = [], []
+    for row in read_table(path, _COLUMNS, "|"):
+        stem = names.nfc(Path(row["audio_recording"]).stem)
+        rows.append((stem, row.of(*_COLUMNS[:-1], "status", "age", "user_id"), row.place))
+        if not _left_out(row):
+            labels.append((row["emotion"].capitalize(), row.place))
+    check_labels(labels, EMOTIONS)
+    rows = unique(rows)
 
     def read(file: names.AudioFile) -> Utterance | str:
         if not _STEM.fullmatch(file.stem):
@@ -60,19 +68,23 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         row = rows.get(file.stem)
         if row is None:
             return f"{path.name} has no row for it"
-        if row.get("status", "").lower() == "needs updating":
+        if _left_out(row):
             return f"{path.name} marks it '{row['status']}'"
-        if row["emotion"].capitalize() not in EMOTIONS:
-            return f"unknown emotion '{row['emotion']}' in {path.name}"
         facts = {"text": row["utterance"], "gender": row["gender"].lower(), "language": LANGUAGE,
-                 "intensity": row["level"], "age_group": row.get("age", "")}
+                 "intensity": row["level"], "age_group": row["age"]}
         return Utterance(
             file.stem, file.path, EMOTIONS[row["emotion"].capitalize()],
-            row.get("user_id") or "3",
+            row["user_id"] or "3",
             extra={key: value for key, value in facts.items() if value},
         )
 
-    yield from names.parse_files(names.audio_files(root), read)
+    listed = {stem: f"cleaned_webm/{stem}.webm" for stem, row in rows.items()
+              if not _left_out(row)}
+    yield from parse_listed(names.audio_files(root), read, listed, path.name)
+
+
+def _left_out(row: Mapping[str, str]) -> bool:
+    return row.get("status", "").lower() == "needs updating"
 
 
 def stand_ins() -> Iterator[StandIn]:

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from emokit.core.config import knob
 from emokit.core.errors import ConfigError, CorpusError, ManifestError, choices, culprits
+from emokit.corpora import catalogue
 from emokit.corpora.parsers import names, records
 from emokit.corpora.utterance import Utterance
 
 PARTS = {"train": "train", "valid": "dev", "test": "test"}
 """EmoBox's word for a partition to ours."""
+
+MEANINGS = ("label_map.json", "label_dict.json")
+"""File with the word of each code; emovo has the second."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,9 @@ class Config:
 
 
 def parse(root: Path, settings: Config) -> Iterator[Utterance]:
-    """Read every record of the corpus, which fold 1 has in full; labels by its label_map.json.
+    """Read every record of the corpus, which fold 1 has in full.
+
+    Labels are those of its label_map.json (or label_dict.json), or emotion words themselves.
 
     EmoBox names files from its own download folder (`downloads/cafe/CaFE_48k/…`): the fewest
     leading folders are taken off, for all files alike, with which files are found below the root.
@@ -54,14 +59,14 @@ def parse(root: Path, settings: Config) -> Iterator[Utterance]:
 
     Raises:
         CorpusError: a list or files are missing.
-        ManifestError: a line that is no record.
+        ManifestError: a line that is no record, or a label that means nothing.
     """
     root = Path(root)
     folder = _own_folder(root, settings)
-    meaning = _label_map(folder)
     rows = [row for part in _lists(folder, 1) for row in part_records(folder, 1, part)]
     if not rows:
         raise CorpusError(f"The lists of fold 1 in '{folder}' are empty.")
+    meaning = _meanings(folder, [row["label"] for row in rows])
     paths = _below(root, [row["file"] for row in rows])
     wanted = re.compile(settings.speaker) if settings.speaker else None
     silent = [row["key"] for row in rows if wanted and not wanted.search(row["key"])]
@@ -71,7 +76,7 @@ def parse(root: Path, settings: Config) -> Iterator[Utterance]:
             f"{culprits(silent)}. Mend it."
         )
     utterances = [
-        Utterance(row["key"], path, meaning.get(row["label"], row["label"]),
+        Utterance(row["key"], path, meaning[row["label"]],
                   wanted.search(row["key"])[1] or "" if wanted else "", row["start"], row["end"])
         for row, path in zip(rows, paths)]
     yield from sorted(utterances, key=lambda row: (row.path, row.start or 0.0, row.id))
@@ -82,7 +87,7 @@ def corpus_folder(data: Path, corpus: str) -> Path:
 
     Args:
         data: `data/cafe`, or `data` itself.
-        corpus: emokit's name; EmoBox writes `crema_d` as `cremad`.
+        corpus: emokit's name; where EmoBox has another, the catalogue tells it.
 
     Raises:
         CorpusError: there is none.
@@ -92,13 +97,13 @@ def corpus_folder(data: Path, corpus: str) -> Path:
                           "to that of one corpus in it.")
     if (data / "fold_1").is_dir():
         return data
-    found = {name: name for name in names.folders_in(data)}
-    name = corpus.replace("_", "").replace("corpus", "")
-    near = next((own for own in found if own.replace("corpus", "") == name), "")
-    if not near:
-        raise CorpusError(f"EmoBox's '{data}' has no folder for '{corpus}' with fold_1 in it. "
+    found = names.folders_in(data)
+    facts = catalogue.entries().get(corpus)
+    name = facts.emobox if facts and facts.emobox else corpus
+    if name not in found:
+        raise CorpusError(f"EmoBox's '{data}' has no folder '{name}', which '{corpus}' would be. "
                           f"{choices(name, found)}")
-    return data / near
+    return data / name
 
 
 def part_records(folder: Path, fold: int, part: str) -> list[dict[str, Any]]:
@@ -171,24 +176,52 @@ def _lists(folder: Path, fold: int) -> dict[str, Path]:
     return found
 
 
-def _label_map(folder: Path) -> dict[str, str]:
-    path = folder / "label_map.json"
-    if not path.is_file():
-        return {}
+def _label_map(folder: Path) -> tuple[dict[str, str], str]:
+    """Read the word of each code, and the name of the file; empty if there is none."""
+    path = next((folder / name for name in MEANINGS if (folder / name).is_file()), None)
+    if path is None:
+        return {}, " or ".join(MEANINGS)
     try:
-        return {str(code): str(word)
-                for code, word in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {str(code): str(word) for code, word
+                in json.loads(path.read_text(encoding="utf-8")).items()}, path.name
     except (OSError, ValueError, AttributeError) as error:
         raise CorpusError(f"Cannot read '{path}': {error}. Load it again from EmoBox.") from None
 
 
+def _meanings(folder: Path, codes: Iterable[str]) -> dict[str, str]:
+    """Give the word that each code means: by EmoBox's map, or because it is an emotion word.
+
+    Raises:
+        ManifestError: codes that mean nothing.
+    """
+    from emokit.corpora.labels import canonical
+
+    told, file = _label_map(folder)
+    # emodb's map says Neutral where its records say neutral
+    folded = {code.casefold(): word for code, word in told.items()}
+    words, unknown = {}, []
+    for code in sorted(set(codes)):
+        word = told.get(code) or folded.get(code.casefold())
+        if word is None and canonical(code) is None:
+            unknown.append(code)
+        words[code] = word or code
+    if unknown:
+        raise ManifestError(
+            f"{file} in '{folder}' does not say what {len(unknown)} labels mean: "
+            f"{culprits(map(repr, unknown), 8)}. Add them there: {{\"{unknown[0]}\": \"Angry\"}}.")
+    return words
+
+
 def _below(root: Path, files: list[str]) -> list[str]:
     """Give the files relative to the root, EmoBox's own leading folders taken off."""
+    index = names.Index(root)
     for n_off in range(files[0].count("/") + 1):
         paths = ["/".join(file.split("/")[n_off:]) for file in files]
-        if any(path and os.path.isfile(root / path) for path in paths[:100]):
-            records.require(root, paths, "Set 'root' to the folder of the complete corpus.")
-            return paths
+        # paths of whoever made the list may start at the top of a disk
+        inside = [path for path in paths[:100] if path and not path.startswith(("/", ".."))]
+        if any(map(index.find, inside)):
+            found = records.require(root, paths, "Set 'root' to the folder of the complete corpus.")
+            return [found[path] for path in paths]
     raise CorpusError(
         f"None of EmoBox's files, such as '{files[0]}', is below '{root}', with or without its "
         "leading folders. Set 'root' to the folder of the recordings."

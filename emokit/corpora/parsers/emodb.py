@@ -9,6 +9,7 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
+from emokit.corpora.parsers.tables import unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -20,6 +21,7 @@ EMOTIONS = {
     "W": "anger", "L": "boredom", "E": "disgust", "A": "fear",
     "F": "happiness", "N": "neutral", "T": "sadness",
 }
+OPTIONAL = {("erkennung.txt", "wav/erkennung.txt"): "agreement of the listeners is"}
 LANGUAGE = "de"
 SPEAKERS = {
     "03": ("male", 31), "08": ("female", 34), "09": ("female", 21), "10": ("male", 32),
@@ -47,7 +49,7 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     It comes from `erkennung.txt` if that table is there.
 
     Raises:
-        CorpusError: `erkennung.txt` is not the published table.
+        CorpusError: `erkennung.txt` is not the published table, or contradicts itself.
     """
     recognised = _recognition(root)
 
@@ -74,7 +76,7 @@ def _recognition(root: Path) -> dict[str, tuple[float, float]]:
     table = names.find_table(root, "erkennung.txt", "wav/erkennung.txt")
     if table is None:
         return {}
-    shares = {}
+    shares = []
     lines = table.read_text(encoding="latin-1").splitlines()
     for number, line in enumerate(lines[1:], 2):
         cells = [cell.replace("\xa0", " ").strip() for cell in line.split("\t")]
@@ -88,8 +90,8 @@ def _recognition(root: Path) -> dict[str, tuple[float, float]]:
                 f"{table}:{number}: '{line.strip()}' is not 'number, file, recognised, natural' "
                 "by tabs. Put the published erkennung.txt there or remove it."
             ) from None
-        shares[stem] = (recognised / 100, natural / 100)
-    return shares
+        shares.append((stem, (recognised / 100, natural / 100), f"{table}:{number}"))
+    return unique(shares)
 
 
 def stand_ins() -> Iterator[StandIn]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError, culprits
 from emokit.corpora.parsers import counts, names
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.tables import read_table, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -23,6 +23,10 @@ EMOTIONS = {
 }
 GENDERS = {"f": "female", "m": "male"}
 LEGEND = "f_m_corpus_it_es_en_legend"
+OPTIONAL = {
+    (f"{LEGEND}.csv", f"wav_corpus/{LEGEND}.csv", f"{LEGEND}.xlsx", f"wav_corpus/{LEGEND}.xlsx"):
+        "speakers and films are",
+}
 NOTES = (
     "Speakers and films stand in f_m_corpus_it_es_en_legend.xlsx. It is read if openpyxl is "
     "installed or a CSV export lies beside it; otherwise speakers are unknown and no partition can "
@@ -59,7 +63,7 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the lines; speakers and films come from the legend, see `NOTES`.
 
     Raises:
-        CorpusError: the legend cannot be read or lacks its columns.
+        CorpusError: the legend cannot be read, lacks its columns or contradicts itself.
     """
     legend = _legend(root)
 
@@ -101,7 +105,8 @@ def _legend(root: Path) -> dict[str, tuple[str, str]]:
         with open(table, encoding="utf-8-sig", errors="replace") as file:
             header = file.readline()
         rows = read_table(table, ("file", "speaker", "film"), max(",;\t", key=header.count))
-        return {_stem(row["file"]): (row["speaker"], row["film"]) for row in rows}
+        return unique((_stem(row["file"]), (row["speaker"], row["film"]), row.place)
+                      for row in rows)
     book = names.find_table(root, LEGEND + ".xlsx", f"wav_corpus/{LEGEND}.xlsx")
     if book is None:
         return {}
@@ -118,7 +123,7 @@ def _legend(root: Path) -> dict[str, tuple[str, str]]:
         raise CorpusError(
             f"Cannot read '{book}' ({error}). Put the published workbook there."
         ) from None
-    found = {}
+    found = []
     for sheet in sheets:
         rows = sheet.iter_rows(values_only=True)
         header = [str(cell or "").strip().lower() for cell in next(rows, ())]
@@ -127,11 +132,12 @@ def _legend(root: Path) -> dict[str, tuple[str, str]]:
             raise CorpusError(f"Sheet '{sheet.title}' of '{book}' lacks column "
                               f"{culprits(missing)}. Put the published workbook there.")
         places = [header.index(name) for name in ("file", "speaker", "film")]
-        for row in rows:
+        for number, row in enumerate(rows, 2):
             stem, speaker, film = (str(row[place] or "").strip() for place in places)
             if stem:
-                found[_stem(stem)] = (speaker, film)
-    return found
+                found.append((_stem(stem), (speaker, film),
+                              f"{book}, sheet '{sheet.title}':{number}"))
+    return unique(found)
 
 
 def _stem(cell: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
+from emokit.corpora.parsers.conversation import read_text
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -36,7 +37,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the clips by name.
 
     Raises:
-        CorpusError: `category_names.txt` is there and contradicts the published categories.
+        CorpusError: `category_names.txt` is there and unreadable, or contradicts the published
+            categories.
     """
     _check_categories(root)
 
@@ -56,7 +58,7 @@ def _check_categories(root: Path) -> None:
     path = names.find_table(root, "category_names.txt", "data/category_names.txt")
     if path is None:
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         code, _, word = line.strip().partition("\t")
         if line.strip() and EMOTIONS.get(code) != word.strip():
             raise CorpusError(

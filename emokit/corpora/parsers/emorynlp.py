@@ -10,7 +10,7 @@ from pathlib import Path
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import fitting, parse_listed, spread
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.tables import check_labels, read_table, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -53,9 +53,10 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the utterances; label, speaker, text and partition are in its three tables.
 
     Raises:
-        CorpusError: a table is missing or not as published.
+        CorpusError: a table is missing or not as published: an unknown emotion, or two rows of
+            one utterance that contradict each other.
     """
-    rows = dict(_rows(root))
+    rows = _rows(root)
 
     def read(file: names.AudioFile) -> Utterance | str:
         if not _STEM.fullmatch(file.stem):
@@ -63,8 +64,6 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if file.stem not in rows:
             return "no table names it"
         partition, row = rows[file.stem]
-        if row["Emotion"] not in EMOTIONS:
-            return f"unknown emotion '{row['Emotion']}' in {_TABLES[partition]}"
         characters = _characters(row["Speaker"])
         one = len(characters) == 1 and characters[0].strip("#").lower() not in ("all", "both")
         speaker = characters[0] if one else ""
@@ -81,15 +80,19 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     yield from parse_listed(names.audio_files(root), read, listed, "the table of its partition")
 
 
-def _rows(root: Path) -> Iterator[tuple[str, tuple[str, dict[str, str]]]]:
+def _rows(root: Path) -> dict[str, tuple[str, dict[str, str]]]:
+    found = []
     for partition, name in _TABLES.items():
         table = _table(root, partition)
         if table is None:
             raise CorpusError(f"EmoryNLP in '{root}' has no table {name}, where its labels are. "
                               "Put the three tables of the authors' repository there.")
         for row in read_table(table, _COLUMNS, encoding=fitting(table, "utf-8-sig", "cp1252")):
-            yield (f"sea{row['Season']}_ep{row['Episode']}_sc{row['Scene_ID']}_"
-                   f"utt{row['Utterance_ID']}", (partition, row))
+            name = (f"sea{row['Season']}_ep{row['Episode']}_sc{row['Scene_ID']}_"
+                    f"utt{row['Utterance_ID']}")
+            found.append((name, (partition, row.of(*_COLUMNS)), row.place))
+    check_labels(((row["Emotion"], place) for _, (_, row), place in found), EMOTIONS)
+    return unique(found)
 
 
 def _table(root: Path, partition: str) -> Path | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.conversation import parse_listed
+from emokit.corpora.parsers.tables import check_labels, read_table, unique
 from emokit.corpora.utterance import Misfit, Rating, StandIn, Utterance
 
 SOURCE = (
@@ -50,7 +51,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     unknown.
 
     Raises:
-        CorpusError: no `samples.csv`, or a table that lacks its columns.
+        CorpusError: no `samples.csv`, or a table that lacks its columns, has an unknown emotion
+            or rows that contradict each other.
     """
     path = _table(root, "samples")
     if path is None:
@@ -58,7 +60,9 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
             f"'{root}' has no metadata/samples.csv, which says who speaks how. Put the published "
             "table there."
         )
-    samples = {_stem(row["file_name"]): row for row in read_table(path, _SAMPLES)}
+    rows = list(read_table(path, _SAMPLES))
+    check_labels(((row["emotion_expressed"], row.place) for row in rows), EMOTIONS)
+    samples = unique((_stem(row["file_name"]), row.of(*_SAMPLES[1:]), row.place) for row in rows)
     people, votes = _people(root), _votes(root)
 
     def read(file: names.AudioFile) -> Utterance | str:
@@ -67,14 +71,13 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if file.stem not in samples:
             return "not listed in samples.csv"
         row = samples[file.stem]
-        if row["emotion_expressed"] not in EMOTIONS:
-            return f"unknown emotion '{row['emotion_expressed']}' in samples.csv"
         extra = {"text": row["sentence"], "language": LANGUAGE, **people.get(row["actor"], {}),
                  **_soft_label(votes.get(file.stem, []), row["emotion_expressed"])}
         return Utterance(file.stem, file.path, EMOTIONS[row["emotion_expressed"]], row["actor"],
                          extra=extra)
 
-    yield from names.parse_files(names.audio_files(root), read)
+    yield from parse_listed(names.audio_files(root), read,
+                            {stem: f"audio/{stem}.wav" for stem in samples}, path.name)
 
 
 def ratings(root: Path) -> Iterator[Rating]:
@@ -101,15 +104,15 @@ def _stem(name: str) -> str:
 
 def _people(root: Path) -> dict[str, dict[str, str | float]]:
     path = _table(root, "users")
-    people: dict[str, dict[str, str | float]] = {}
+    people = []
     for row in read_table(path, ("username", "gender", "age")) if path else ():
         facts: dict[str, str | float] = {}
         if row["gender"] in _GENDERS:
             facts["gender"] = row["gender"]
         if row["age"].isdigit():
             facts["age"] = float(row["age"])
-        people[row["username"]] = facts
-    return people
+        people.append((row["username"], facts, row.place))
+    return unique(people)
 
 
 def _votes(root: Path) -> dict[str, list[str]]:

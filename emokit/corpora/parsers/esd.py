@@ -120,7 +120,7 @@ def _texts(path: Path) -> dict[str, str]:
         return {match[1]: names.nfc(match[2].strip())
                 for line in lines if (match := _LINE.fullmatch(line.strip()))}
     raise CorpusError(
-        f"Cannot read '{path}': it is neither {' nor '.join(codes)}. Put the published list there "
+        f"Cannot read '{path}': it is not in {' or '.join(codes)}. Put the published list there "
         "or remove it."
     )
 

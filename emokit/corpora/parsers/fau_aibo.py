@@ -8,6 +8,8 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import counts, names
+from emokit.corpora.parsers.conversation import parse_listed, read_text
+from emokit.corpora.parsers.tables import check_labels, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -50,7 +52,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the chunks that `chunk_labels_5cl_corpus.txt` labels; others are misfits.
 
     Raises:
-        CorpusError: that list is not there, or a line of it is not `name label confidence`.
+        CorpusError: that list is not there, or a line of it is not `name label confidence` or
+            contradicts another.
     """
     files = names.audio_files(root)
     five = _labels(root, "chunk_labels_5cl_corpus.txt", EMOTIONS)
@@ -74,7 +77,9 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         return Utterance(file.stem, file.path, emotion, match[1].capitalize(),
                          partition=_SCHOOLS[match[2].lower()], extra=extra)
 
-    yield from names.parse_files(files, read)
+    listed = {chunk: f"wav/{chunk.capitalize()}.wav" for chunk in five}
+    yield from parse_listed(files, read, listed, "chunk_labels_5cl_corpus.txt",
+                            lambda file: file.stem.lower())
 
 
 def _labels(root: Path, name: str, words: dict[str, str]) -> dict[str, tuple[str, float]] | None:
@@ -82,25 +87,22 @@ def _labels(root: Path, name: str, words: dict[str, str]) -> dict[str, tuple[str
     path = names.find_table(root, *(folder + name for folder in _FOLDERS))
     if path is None:
         return None
-    labels = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise CorpusError(f"'{path}' is not a text in UTF-8. Put the published list there."
-                          ) from None
-    for number, line in enumerate(lines, 1):
-        cells = line.split()
+    rows = []
+    for line_number, line in enumerate(read_text(path).splitlines(), 1):
+        cells, place = line.split(), f"{path}:{line_number}"
         if not cells:
             continue
         try:
             chunk, code, confidence = cells
-            labels[chunk.lower()] = (words[code], float(confidence))
-        except (KeyError, ValueError):
+            rows.append((chunk.lower(), code, float(confidence), place))
+        except ValueError:
             raise CorpusError(
-                f"{path}:{number}: '{line.strip()}' is not 'name label confidence' with a label of "
+                f"{place}: '{line.strip()}' is not 'name label confidence' with a label of "
                 f"{', '.join(words)}. Put the published list there."
             ) from None
-    return labels
+    check_labels(((code, place) for _, code, _, place in rows), words)
+    return unique((chunk, (words[code], confidence), place)
+                  for chunk, code, confidence, place in rows)
 
 
 def stand_ins() -> Iterator[StandIn]:

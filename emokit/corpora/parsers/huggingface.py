@@ -271,8 +271,8 @@ def _listed(root: Path, tables: list[Path], settings: Config) -> Iterator[_Row]:
             file = os.path.relpath(path.parent / name, root).replace(os.sep, "/")
             rows.append(_Row(file, file, _split(file, splits, True),
                              _named(cells, labels, where), where))
-    records.require(root, [row.path for row in rows], "Load the whole data set.")
-    yield from rows
+    found = records.require(root, [row.path for row in rows], "Load the whole data set.")
+    yield from (dataclasses.replace(row, path=found[row.path]) for row in rows)
 
 
 def _table(path: Path) -> Iterator[dict[str, Any]]:

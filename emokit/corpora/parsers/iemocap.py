@@ -12,6 +12,7 @@ from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import (
     below_first, number, parse_listed, read_text, spread, votes,
 )
+from emokit.corpora.parsers.tables import check_labels, unique
 from emokit.corpora.utterance import Misfit, Rating, StandIn, Utterance
 
 SOURCE = (
@@ -33,8 +34,9 @@ NOTES = (
     "dominance."
 )
 
-_STEM = re.compile(r"(Ses0([1-5])[FM]_(impro|script)\d\d(?:_\d[a-z]?)?)_([FM])(\w+)")
-_DIALOGUE = re.compile(r"Ses0[1-5][FM]_(impro|script)\d\d(_\d[a-z]?)?")
+# Ses03M_impro05 and Ses03M_impro08 come in two parts, a and b
+_STEM = re.compile(r"(Ses0([1-5])[FM]_(impro|script)\d\d[a-z]?(?:_\d[a-z]?)?)_([FM])(\w+)")
+_DIALOGUE = re.compile(r"Ses0[1-5][FM]_(impro|script)\d\d[a-z]?(_\d[a-z]?)?")
 _HEAD = re.compile(r"\[([\d.]+) - ([\d.]+)\]\s+(\S+)\s+(\S+)\s+\[(.*)\]")
 _RATER = re.compile(r"([CA])-([A-Z]\d+):(.*)")
 _SPOKEN = re.compile(r"(\S+) \[[\d.]+-[\d.]+\]:(.*)")
@@ -69,7 +71,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     neither there nor in the votes. Recordings of whole dialogues are passed over.
 
     Raises:
-        CorpusError: no table of labels, or one that is not as published.
+        CorpusError: no table of labels, or one that is not as published: an unknown label, or a
+            turn with two labels.
     """
     turns, texts = _turns(root), _texts(root)
 
@@ -80,8 +83,6 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if file.stem not in turns:
             return "EmoEvaluation has no label of it"
         turn = turns[file.stem]
-        if turn.code not in EMOTIONS:
-            return f"unknown label '{turn.code}' in EmoEvaluation"
         dialogue, session, style, letter, _ = match.groups()
         label = EMOTIONS[turn.code]
         extra = {"session": session, "dialogue": dialogue, "language": LANGUAGE,
@@ -126,6 +127,7 @@ def _turns(root: Path) -> dict[str, _Turn]:
             f"IEMOCAP in '{root}' has no table Session1/dialog/EmoEvaluation/Ses01F_impro01.txt, "
             "where its labels are. Put the whole release there.")
     turns: dict[str, _Turn] = {}
+    heads: list[tuple[str, tuple[str, dict[str, float]], str]] = []
     for path in tables.values():
         turn, answers = "", {}
         # raters' remarks are not all ASCII
@@ -143,8 +145,11 @@ def _turns(root: Path) -> dict[str, _Turn]:
                 turns[turn] = _Turn(match[4], {
                     name: number(value.strip(), where)
                     for name, value in zip(SCALES, means)}, [])
+                heads.append((turn, (match[4], turns[turn].means), where))
             elif turn and (match := _RATER.match(line)):
                 _add(turns[turn].ratings, answers, turn, *match.groups(), where)
+    check_labels(((code, where) for _, (code, _), where in heads), EMOTIONS)
+    unique(heads)
     return turns
 
 
@@ -190,17 +195,14 @@ _CANONICAL = {"exc": "excitement", "xxx": "no_agreement"}
 
 
 def stand_ins() -> Iterator[StandIn]:
-    """Give 10 039 turns with the published labels, in 150 dialogues of the published naming.
+    """Give 10 039 turns with the published labels, in the 151 dialogues of the release.
 
     Which dialogue has how many turns, and which turn which label, is our choice.
     """
     codes = spread(PUBLISHED)
-    dialogues = [(session, letter, dialogue) for session in "12345" for letter in "FM"
-                 for dialogue in [*(f"impro{number:02d}" for number in range(1, 9)),
-                                  *(f"script{part:02d}_{scene}" for part, scene in (
-                                      (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1), (3, 2)))]]
-    for index, (session, markers, name) in enumerate(dialogues):
-        dialogue = f"Ses0{session}{markers}_{name}"
+    dialogues = list(_dialogues())
+    for index, dialogue in enumerate(dialogues):
+        session, name = dialogue[4], dialogue.partition("_")[2]
         here = codes[index * len(codes) // len(dialogues):
                      (index + 1) * len(codes) // len(dialogues)]
         for turn, code in enumerate(here):
@@ -210,6 +212,22 @@ def stand_ins() -> Iterator[StandIn]:
                     f"{dialogue}_{letter}{turn // 2:03d}.wav")
             yield StandIn(path, _CANONICAL.get(code, EMOTIONS[code]), f"Ses0{session}{letter}",
                           "female" if letter == "F" else "male", f"turn {turn % 60} of {name}")
+
+
+def _dialogues() -> Iterator[str]:
+    """Name the 151 dialogues: 28, 30, 32, 30 and 31 in the five sessions."""
+    scripts = [f"script{part:02d}_{scene}" for part, scene in (
+        (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1), (3, 2))]
+    parted = {"impro05": ["impro05a", "impro05b"], "impro08": ["impro08a", "impro08b"]}
+    for session in "12345":
+        for markers in "FM":
+            start = f"Ses0{session}{markers}"
+            improvised = [f"impro{number:02d}" for number in range(1, 8 if session == "1" else 9)]
+            for name in improvised + scripts:
+                yield from (f"{start}_{part}" for part in (
+                    parted.get(name, [name]) if start == "Ses03M" else
+                    [name, "script01_1b"] if (start, name) == ("Ses05M", "script01_1") else
+                    [name]))
 
 
 def stand_in_tables(stand_ins: Iterable[StandIn]) -> dict[str, str]:

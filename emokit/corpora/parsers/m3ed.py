@@ -11,6 +11,7 @@ from pathlib import Path
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import below_first, parse_listed, read_text, spread, votes
+from emokit.corpora.parsers.tables import check_labels, unique
 from emokit.corpora.utterance import Misfit, Rating, StandIn, Utterance
 
 SOURCE = (
@@ -59,9 +60,11 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     copy without these lists has none.
 
     Raises:
-        CorpusError: `annotation.json` is missing or not as published.
+        CorpusError: `annotation.json` is missing or not as published, or has an unknown emotion.
     """
-    lines, partitions = dict(_lines(root)), _partitions(root)
+    found = [(stem, line, f"annotation.json: turn {stem}") for stem, line in _lines(root)]
+    check_labels(((line.main, place) for _, line, place in found), EMOTIONS)
+    lines, partitions = unique(found), _partitions(root)
 
     def read(file: names.AudioFile) -> Utterance | str:
         match = _STEM.fullmatch(file.stem)
@@ -70,8 +73,6 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if file.stem not in lines:
             return "annotation.json does not name it"
         line = lines[file.stem]
-        if line.main not in EMOTIONS:
-            return f"unknown emotion '{line.main}' in annotation.json"
         label, name = EMOTIONS[line.main], line.role.get("Name", "").strip()
         extra = {"text": line.text, "language": LANGUAGE, "dialogue": line.dialogue,
                  "series": line.series, "emotions": line.emotions,
@@ -82,8 +83,7 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
                          partition=partitions.get(line.series, ""),
                          extra={key: value for key, value in extra.items() if value != ""})
 
-    listed = {_STEM.fullmatch(stem)[2] if _STEM.fullmatch(stem) else stem:
-              f"modality_speech/{stem}.wav" for stem in lines}
+    listed = {stem: f"modality_speech/{stem}.wav" for stem in lines}
     yield from parse_listed(names.audio_files(root), read, listed, "annotation.json")
 
 
@@ -122,7 +122,7 @@ def _lines(root: Path) -> Iterator[tuple[str, _Line]]:
                     role = content.get("SpeakerInfo", {}).get(facts["Speaker"], {})
                     yield f"{facts['Speaker']}_{turn}", _Line(
                         series, dialogue, role, str(facts.get("Text", "")).strip(),
-                        str(emotions["final_main_emo"]).strip(),
+                        str(emotions["final_main_emo"]).strip().capitalize(),
                         ";".join(_words(emotions.get("final_mul_emo", ""))), raters)
     except (ValueError, AttributeError, KeyError, TypeError):
         raise CorpusError(f"'{path}' is not {{series: {{dialogue: {{SpeakerInfo, Dialog: {{turn: "

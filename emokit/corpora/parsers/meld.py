@@ -9,7 +9,7 @@ from pathlib import Path
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import below_first, fitting, parse_listed, spread
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.tables import check_labels, read_table, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -64,9 +64,10 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     Ids have their partition in front, `train_dia0_utt0`, because each starts from 0.
 
     Raises:
-        CorpusError: a table is missing or not as published.
+        CorpusError: a table is missing or not as published: an unknown emotion, or two rows of
+            one utterance that contradict each other.
     """
-    rows = dict(_rows(root))
+    rows = _rows(root)
 
     def read(file: names.AudioFile) -> Utterance | str:
         match = _STEM.fullmatch(file.stem)
@@ -81,13 +82,11 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if name not in rows:
             return f"the table of {partition} does not name it"
         row = rows[name]
-        if row["Emotion"] not in EMOTIONS:
-            return f"unknown emotion '{row['Emotion']}' in the table of {partition}"
         speaker = row["Speaker"]
         extra = {"text": row["Utterance"], "language": LANGUAGE,
                  "dialogue": f"{partition}_dia{match[1]}", "gender": GENDERS.get(speaker, ""),
-                 "sentiment": row.get("Sentiment", ""), "character": speaker,
-                 "season": row.get("Season", ""), "episode": row.get("Episode", "")}
+                 "sentiment": row["Sentiment"], "character": speaker,
+                 "season": row["Season"], "episode": row["Episode"]}
         return Utterance(name, file.path, row["Emotion"],
                          "" if _SEVERAL.fullmatch(speaker) else speaker, partition=partition,
                          extra={key: value for key, value in extra.items() if value})
@@ -97,10 +96,12 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         return f"{FOLDERS[partition]}/{stem}.mp4"
 
     yield from parse_listed(names.audio_files(root), read, {name: path(name) for name in rows},
-                            "the table of its partition")
+                            "the table of its partition",
+                            lambda file: f"{_partition(file.folders)}_{file.stem}")
 
 
-def _rows(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(root: Path) -> dict[str, dict[str, str]]:
+    found = []
     for partition in FOLDERS:
         table = _table(root, partition)
         if table is None:
@@ -109,7 +110,11 @@ def _rows(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 "Put the three tables of the authors' repository there.")
         # an older copy has the apostrophes of Windows
         for row in read_table(table, _COLUMNS, encoding=fitting(table, "utf-8-sig", "cp1252")):
-            yield f"{partition}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}", row
+            found.append((f"{partition}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}",
+                          row.of("Utterance", "Speaker", "Emotion", "Sentiment", "Season",
+                                 "Episode"), row.place))
+    check_labels(((row["Emotion"], place) for _, row, place in found), EMOTIONS)
+    return unique(found)
 
 
 def _table(root: Path, partition: str) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import below_first, number, parse_listed, spread
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.tables import check_labels, read_table, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -52,13 +52,17 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the labelled clips; clips without label are misfits.
 
     Raises:
-        CorpusError: no table of labels, or one that is not as published.
+        CorpusError: no table of labels, or one that is not as published: an unknown emotion, or
+            two rows of one clip that contradict each other.
     """
-    rows: dict[str, tuple[str, dict[str, str]]] = {}
+    labelled = []
     for split, places in _TABLES.items():
         path = names.find_table(root, *places)
         for row in read_table(path, ("name", "discrete")) if path else ():
-            rows[row["name"]] = split, row
+            if row["discrete"]:
+                labelled.append((row["name"], (split, row.of("discrete", "valence")), row.place))
+    check_labels(((row["discrete"], place) for _, (_, row), place in labelled), EMOTIONS)
+    rows = unique(labelled)
     if not rows:
         raise CorpusError(f"MER2023 in '{root}' has no table {_TABLES['train'][1]}, where its "
                           "labels are. Put it there, and those of test-labels.")
@@ -69,10 +73,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if file.stem not in rows:
             return "no table of labels names it"
         split, row = rows[file.stem]
-        if row["discrete"] not in EMOTIONS:
-            return f"unknown emotion '{row['discrete']}' in the labels of {split}"
         extra: dict[str, str | float] = {"language": LANGUAGE, "split": split}
-        if row.get("valence"):
+        if row["valence"]:
             extra["valence"] = number(row["valence"], f"labels of {split}: {file.stem}")
         return Utterance(file.stem, file.path, EMOTIONS[row["discrete"]],
                          partition="train" if split == "train" else "test", extra=extra)

@@ -11,6 +11,7 @@ from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import (
     below_first, number, parse_listed, read_text, spread, votes,
 )
+from emokit.corpora.parsers.tables import check_labels, unique
 from emokit.corpora.utterance import Misfit, Rating, StandIn, Utterance
 
 SOURCE = (
@@ -51,7 +52,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     rest of the scene) or `natural` (between the scenes).
 
     Raises:
-        CorpusError: no table of labels, or one that is not as published.
+        CorpusError: no table of labels, or one that is not as published: an unknown label, or a
+            clip with two labels.
     """
     clips = _clips(root)
 
@@ -63,8 +65,6 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if name not in clips:
             return "the table of labels does not name it"
         code, means, given = clips[name]
-        if code not in EMOTIONS:
-            return f"unknown label '{code}' in the table of labels"
         label = EMOTIONS[code]
         extra = {"session": str(int(session)), "language": LANGUAGE, "style": STYLES[style],
                  "gender": "female" if letter == "F" else "male", "scene": sentence,
@@ -77,7 +77,8 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
 
     listed = {f"MSP-{name}": f"session{int(name[13:15])}/{name[7:11]}/{name[16]}/MSP-{name}.wav"
               for name in clips}
-    yield from parse_listed(names.audio_files(root), read, listed, "the table of labels")
+    yield from parse_listed(names.audio_files(root), read, listed, "the table of labels",
+                            lambda file: file.stem.replace("UTD-", "MSP-", 1))
 
 
 def ratings(root: Path) -> Iterator[Rating]:
@@ -111,6 +112,7 @@ def _clips(root: Path) -> dict[str, tuple[str, dict[str, float], list[Rating]]]:
         raise CorpusError(f"MSP-IMPROV in '{root}' has no table Evaluation.txt, where its labels "
                           "are. Put it there.")
     clips: dict[str, tuple[str, dict[str, float], list[Rating]]] = {}
+    heads: list[tuple[str, tuple[str, dict[str, float]], str]] = []
     given: list[Rating] | None = None
     for line_number, line in enumerate(read_text(path, "utf-8-sig", "cp1252").splitlines(), 1):
         cells = [cell.strip() for cell in line.split(";")]
@@ -122,6 +124,7 @@ def _clips(root: Path) -> dict[str, tuple[str, dict[str, float], list[Rating]]]:
         if match := _STEM.match(cells[0]):
             given = []
             clips[match[1]] = cells[1], values, given
+            heads.append((match[1], (cells[1], values), where))
             name = match[1]
         elif given is None:
             raise CorpusError(f"{where}: '{line[:60]}' is no line of a clip, such as "
@@ -134,6 +137,8 @@ def _clips(root: Path) -> dict[str, tuple[str, dict[str, float], list[Rating]]]:
                 given.append(Rating(f"MSP-{name}", cells[0], ";".join(words), values))
     if not clips:
         raise CorpusError(f"'{path}' names no clip. Put the published table there.")
+    check_labels(((code, where) for _, (code, _), where in heads), EMOTIONS)
+    unique(heads)
     return clips
 
 

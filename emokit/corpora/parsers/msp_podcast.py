@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emokit.core.errors import CorpusError
@@ -12,7 +12,7 @@ from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import (
     fitting, number, parse_listed, read_text, spread, votes,
 )
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.tables import check_labels, read_table, unique
 from emokit.corpora.utterance import Misfit, Rating, StandIn, Utterance
 
 SOURCE = (
@@ -28,6 +28,11 @@ LANGUAGE = "en"
 SCALES = {"arousal": (1, 7), "valence": (1, 7), "dominance": (1, 7)}
 PARTITIONS = ("Train, Development and the test sets of the corpus; Test1 and Test2 together are "
               "test, column split tells them apart; no known speaker stands in two of them")
+OPTIONAL = {
+    ("Transcripts/Transcripts", "Transcripts"): "texts are",
+    ("Labels/labels_detailed.csv", "labels_detailed.csv", "Labels/labels_detailed.json",
+     "labels_detailed.json"): "single judgements of the raters are",
+}
 NOTES = (
     "Releases grow, so results compare only within one release. Labels of Test3 are not "
     "published. Part of the speakers is Unknown. Nearly a fifth of the turns has no agreement."
@@ -55,13 +60,18 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     Files of Test3, whose labels are hidden, are misfits.
 
     Raises:
-        CorpusError: no table of labels, or one that is not as published.
+        CorpusError: no table of labels, or one that is not as published: an unknown label or
+            partition, or rows of one turn that contradict each other.
     """
     path = _table(root, "labels_consensus.csv", "labels_concensus.csv")
     if path is None:
         raise CorpusError(f"MSP-Podcast in '{root}' has no table Labels/labels_consensus.csv, "
                           "where its labels are. Put the whole release there.")
-    rows = {_stem(row["FileName"]): row for row in read_table(path, ("FileName", "EmoClass"))}
+    rows = list(read_table(path, ("FileName", "EmoClass")))
+    check_labels(((row["EmoClass"], row.place) for row in rows if not _is_hidden(row)), EMOTIONS)
+    check_labels(((row["Split_Set"].lower(), row.place) for row in rows
+                  if row.get("Split_Set") and not _is_hidden(row)), _SPLITS)
+    rows = unique((_stem(row["FileName"]), {**row, "FileName": ""}, row.place) for row in rows)
     splits, speakers = _pairs(root, "Partitions.txt"), _pairs(root, "Speaker_ids.txt")
     judged: dict[str, list[str]] = {}
     for rating in ratings(root):
@@ -78,8 +88,6 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
             return "its label is hidden (Test3)"
         if not row:
             return f"{path.name} has no label of it"
-        if row["EmoClass"] not in EMOTIONS:
-            return f"unknown label '{row['EmoClass']}' in {path.name}"
         if split and split.lower() not in _SPLITS:
             return f"unknown partition '{split}' in the tables"
         label = EMOTIONS[row["EmoClass"]]
@@ -100,6 +108,10 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
 
     yield from parse_listed(names.audio_files(root), read,
                             {stem: f"Audios/{stem}.wav" for stem in rows}, path.name)
+
+
+def _is_hidden(row: Mapping[str, str]) -> bool:
+    return row.get("Split_Set", "").lower() == "test3"
 
 
 def ratings(root: Path) -> Iterator[Rating]:
@@ -172,13 +184,13 @@ def _table(root: Path, *wanted: str) -> Path | None:
 def _pairs(root: Path, name: str) -> dict[str, str]:
     """Read `Train; MSP-PODCAST_0001_0008.wav`, in either order, as {stem: word}."""
     path = _table(root, name)
-    pairs = {}
-    for line in read_text(path).splitlines() if path else ():
+    pairs = []
+    for number_, line in enumerate(read_text(path).splitlines() if path else (), 1):
         cells = [cell.strip() for cell in line.split(";")]
         if len(cells) > 1:
             file, word = cells[:2] if _STEM.fullmatch(_stem(cells[0])) else cells[1::-1]
-            pairs[_stem(file)] = word
-    return pairs
+            pairs.append((_stem(file), word, f"{path}:{number_}"))
+    return unique(pairs)
 
 
 _SIZES = {"Train": 84_030, "Development": 19_815, "Test1": 30_647, "Test2": 14_815}

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from emokit.core.errors import CorpusError, culprits
+from emokit.core.files import beneath
 from emokit.corpora.utterance import Misfit, Utterance
 
 AUDIO = (".wav", ".flac", ".aiff", ".aif", ".sph", ".ogg", ".mp3", ".m4a", ".webm", ".mp4", ".avi")
@@ -139,6 +141,50 @@ def folders_in(root: Path, folder: str = "") -> list[str]:
     except OSError:
         return []
     return [f"{folder}/{name}" if folder else name for name in names]
+
+
+class Index:
+    """Finds the files that a list names below a root, whatever the case and accents of both.
+
+    A file is found under its path as listed, otherwise as the one audio file whose path without
+    extension is the same once case is folded and accents are composed; of the same recording in
+    several formats, the one whose extension stands first in `AUDIO`.
+    """
+
+    def __init__(self, root: str | os.PathLike):
+        self._root = Path(root)
+        self._files: dict[str, list[str]] | None = None
+
+    def find(self, path: str) -> str | None:
+        """Give a listed file as it is spelt on disk, relative to the root; None if none is there.
+
+        Raises:
+            CorpusError: several files could be meant.
+            ManifestError: the path leaves the root.
+        """
+        if beneath(self._root, path).is_file():
+            return path
+        if self._files is None:
+            # only a list that is spelt otherwise pays for the walk
+            self._files = {}
+            for file in audio_files(self._root):
+                self._files.setdefault(_folded(file.path), []).append(file.path)
+        meant = self._files.get(_folded(path), [])
+        own = nfc(os.path.splitext(os.path.normpath(path))[0])
+        # two names may differ by case alone
+        meant = [file for file in meant if nfc(os.path.splitext(file)[0]) == own] or meant
+        ranks = [AUDIO.index(os.path.splitext(file)[1].lower()) for file in meant]
+        best = [file for file, rank in zip(meant, ranks) if rank == min(ranks)]
+        if len(best) > 1:
+            raise CorpusError(
+                f"The list names '{path}'; below '{self._root}' that could be any of "
+                f"{culprits(best)}. Spell it as the one you mean, or remove the others."
+            )
+        return best[0] if best else None
+
+
+def _folded(path: str) -> str:
+    return nfc(nfc(os.path.splitext(os.path.normpath(path))[0]).casefold())
 
 
 def find_table(root: Path, *names: str) -> Path | None:

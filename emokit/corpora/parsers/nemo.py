@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from emokit.corpora.parsers import names
-from emokit.corpora.parsers.tables import read_table
+from emokit.corpora.parsers.conversation import number, parse_listed
+from emokit.corpora.parsers.tables import check_labels, read_table, unique
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -18,6 +19,7 @@ EMOTIONS = {
     "anger": "anger", "fear": "fear", "happiness": "happiness",
     "neutral": "neutral", "sadness": "sadness", "surprised": "surprised",
 }
+OPTIONAL = {("data.tsv",): "texts are"}
 LANGUAGE = "pl"
 SPEAKERS = {
     "EB0": ("female", 27), "IC0": ("female", 28), "KD0": ("female", 28), "KS0": ("male", 23),
@@ -42,13 +44,10 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the recordings by name; texts come from `data.tsv` if that table is there.
 
     Raises:
-        CorpusError: `data.tsv` lacks its columns.
+        CorpusError: `data.tsv` lacks its columns, has an unknown emotion, an age that is no number
+            or rows that contradict each other.
     """
-    path = names.find_table(root, "data.tsv")
-    rows = {} if path is None else {
-        row["file_id"].rsplit(".", 1)[0]: row
-        for row in read_table(path, ("file_id", "raw_text", "gender", "age"), "\t")
-    }
+    rows = _rows(root)
 
     def read(file: names.AudioFile) -> Utterance | str:
         match = _STEM.fullmatch(file.stem)
@@ -58,17 +57,29 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
         if emotion not in EMOTIONS:
             return f"unknown emotion '{emotion}' in the name"
         gender, age = SPEAKERS.get(speaker, ("", ""))
-        row = rows.get(file.stem, {})
-        facts = {"text": row.get("raw_text") or f"sentence {sentence}",
-                 "gender": row.get("gender") or gender, "age": row.get("age") or age,
-                 "language": LANGUAGE, "sentence": sentence}
-        return Utterance(
-            file.stem, file.path, EMOTIONS[emotion], speaker,
-            extra={key: float(value) if key == "age" else value
-                   for key, value in facts.items() if value != ""},
-        )
+        facts = {"text": f"sentence {sentence}", "gender": gender,
+                 "age": float(age) if age else "", "language": LANGUAGE, "sentence": sentence,
+                 **rows.get(file.stem, {})}
+        return Utterance(file.stem, file.path, EMOTIONS[emotion], speaker,
+                         extra={key: value for key, value in facts.items() if value != ""})
 
-    yield from names.parse_files(names.audio_files(root), read)
+    yield from parse_listed(names.audio_files(root), read,
+                            {stem: f"samples/{stem}.wav" for stem in rows}, "data.tsv")
+
+
+def _rows(root: Path) -> dict[str, dict[str, str | float]]:
+    """Read what the table says of each file; nothing if it is not there."""
+    path = names.find_table(root, "data.tsv")
+    rows = list(read_table(path, ("file_id", "raw_text", "gender", "age"), "\t")) if path else []
+    check_labels(((row["emotion"], row.place) for row in rows if row.get("emotion")), EMOTIONS)
+    found = []
+    for row in rows:
+        facts: dict[str, str | float] = {"text": row["raw_text"], "gender": row["gender"]}
+        if row["age"]:
+            facts["age"] = number(row["age"], row.place)
+        found.append((row["file_id"].rsplit(".", 1)[0],
+                      {key: value for key, value in facts.items() if value != ""}, row.place))
+    return unique(found)
 
 
 def stand_ins() -> Iterator[StandIn]:

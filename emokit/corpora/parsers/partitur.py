@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 from emokit.core.errors import CorpusError
+from emokit.corpora.parsers.tables import refuse_wide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +45,14 @@ def read(path: Path) -> Annotation:
     samples. Files are UTF-8 or Latin-1.
 
     Raises:
-        CorpusError: a line is not of its tier's form; with its number.
+        CorpusError: a line is not of its tier's form, with its number; or the file is UTF-16.
 
     Source:
         Schiel et al., The Partitur Format at BAS, LREC 1998.
     """
     content = path.read_bytes()
+    # as Latin-1 it would be an annotation without a single tier
+    refuse_wide(path, content)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -58,6 +58,13 @@ def compiled(pattern: str) -> re.Pattern:
     return expression
 
 
+def _search(expression: re.Pattern, file: names.AudioFile) -> re.Match | None:
+    """Search in a path; the case of its extension says nothing, `.WAV` is as good as `.wav`."""
+    stem, extension = os.path.splitext(names.nfc(file.path))
+    return next(filter(None, map(expression.search, (
+        stem + extension, stem + extension.lower(), stem + extension.upper()))), None)
+
+
 def parse(root: Path, settings: Config) -> Iterator[Utterance | Misfit]:
     """Search the pattern in every audio path; paths in which it is not found are misfits.
 
@@ -67,14 +74,14 @@ def parse(root: Path, settings: Config) -> Iterator[Utterance | Misfit]:
     """
     expression = compiled(settings.pattern)
     files = names.audio_files(root)
-    if files and not any(expression.search(names.nfc(file.path)) for file in files):
+    if files and not any(_search(expression, file) for file in files):
         raise CorpusError(
             f"The pattern '{settings.pattern}' is found in none of {len(files)} audio paths below "
             f"'{root}', such as '{files[0].path}'. Mend 'pattern'."
         )
 
     def read(file: names.AudioFile) -> Utterance | str:
-        match = expression.search(names.nfc(file.path))
+        match = _search(expression, file)
         if not match:
             return "the pattern is not found in its path"
         groups = {name: value for name, value in match.groupdict().items() if value}

@@ -63,11 +63,31 @@ def parse(root: Path) -> Iterator[Utterance | Misfit]:
     Raises:
         CorpusError: a recording without its YAML, or one that is not the published table.
     """
-    for item in names.parse_files(names.audio_files(root), _read):
+    files = names.audio_files(root)
+    tables = _tables(root, {file.path.rpartition("/")[0] for file in files})
+    heard = {file.stem.lower() for file in files}
+    for stem, table in sorted(tables.items()):
+        if stem not in heard:
+            yield Misfit(f"{stem}.flac", f"listed in {table}, but there is no such file",
+                         len(tables))
+    for item in names.parse_files(files, _read):
         if isinstance(item, Misfit):
             yield item
         else:
             yield from _utterances(root, item.path)
+
+
+def _tables(root: Path, folders: Iterable[str]) -> dict[str, str]:
+    """Find the YAML of each recording, at the top and beside recordings, by its stem."""
+    found = {}
+    for folder in sorted({"", *folders}):
+        here = Path(root) / folder
+        for name in sorted(os.listdir(here)) if here.is_dir() else ():
+            stem, extension = os.path.splitext(name.lower())
+            match = _STEM.fullmatch(stem)
+            if match and match[1] in PROMPTS and extension == ".yaml":
+                found.setdefault(stem, name)
+    return found
 
 
 def _read(file: names.AudioFile) -> Utterance | str:

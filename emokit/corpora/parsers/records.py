@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from emokit.core.errors import CorpusError, ManifestError, choices, culprits
-from emokit.core.files import beneath
 from emokit.corpora.parsers import names
 from emokit.corpora.parsers.csv_list import _RESERVED, NUMBERS
 
@@ -119,20 +118,25 @@ def identity(path: str, start: float | None, end: float | None) -> str:
     return f"{stem}@{start or 0:.10g}-{'' if end is None else format(end, '.10g')}"
 
 
-def require(root: Path, paths: Iterable[str], mend: str) -> None:
-    """Hold that every file is there, below the root.
+def require(root: Path, paths: Iterable[str], mend: str) -> dict[str, str]:
+    """Find every listed file below the root, see `names.Index`.
+
+    Returns:
+        Each path as listed, and as it is spelt on disk.
 
     Raises:
-        CorpusError: files are missing; counted, the first named.
+        CorpusError: files are missing, counted, the first named; or several could be meant.
         ManifestError: a path leaves the root.
     """
-    paths = list(dict.fromkeys(paths))
-    missing = [path for path in paths if not os.path.isfile(beneath(root, path))]
+    index = names.Index(root)
+    found = {path: index.find(path) for path in dict.fromkeys(paths)}
+    missing = [path for path, file in found.items() if file is None]
     if missing:
         raise CorpusError(
-            f"{len(missing)} of {len(paths)} listed files are not below '{root}': "
+            f"{len(missing)} of {len(found)} listed files are not below '{root}': "
             f"{culprits(missing)}. {mend}"
         )
+    return {path: file for path, file in found.items() if file is not None}
 
 
 def _number(value: Any, name: str, where: str) -> float:

@@ -20,6 +20,9 @@ EMOTIONS = {
     "A": "anger", "N": "neutral", "S": "sadness", "W": "surprise", "H": "happiness", "F": "fear",
 }
 LANGUAGE = "fa"
+OPTIONAL = {
+    ("transcript/final text", "final text", "transcript"): "texts are",
+}
 GENDERS = {"M": "male", "F": "female"}
 NOTES = (
     "Fear has 38 utterances and is often dropped. A corrected list of others leaves 162 of the "

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from emokit.corpora.parsers import counts, names, partitur
+from emokit.corpora.parsers.tables import check_labels
 from emokit.corpora.utterance import Misfit, StandIn, Utterance
 
 SOURCE = (
@@ -52,10 +53,12 @@ def recognises(root: Path) -> bool:
 def parse(root: Path) -> Iterator[Utterance | Misfit]:
     """Read the turns of each session; a turn outside all user states is a misfit.
 
+    So is a session whose annotation has no turns.
+
     Ids are session, user and number of the turn: `w001_pk_AAA_003`.
 
     Raises:
-        CorpusError: an annotation cannot be read.
+        CorpusError: an annotation cannot be read, or has an unknown user state.
     """
     heard: dict[str, list[names.AudioFile]] = collections.defaultdict(list)
     files = names.audio_files(root)
@@ -94,14 +97,17 @@ def _turns(root: Path, file: names.AudioFile, session: str) -> Iterator[Utteranc
     path, match = found[0]
     user = match[2].upper()
     annotation = partitur.read(path)
+    if not annotation.turns:
+        yield Misfit(file.path, f"its annotation {path.name} has no turns (tier TRN)")
     for number, turn in enumerate(annotation.turns):
         state = annotation.state_of(turn)
-        word = EMOTIONS.get(partitur.plain(state).split("/")[0].split("_")[0])
         name = f"{session.lower()}_{user}_{number:03d}"
-        if word is None:
-            yield Misfit(file.path, f"turn {name} has "
-                         + (f"the unknown user state '{state}'" if state else "no user state"))
+        if not state:
+            yield Misfit(file.path, f"turn {name} has no user state")
             continue
+        code = partitur.plain(state).split("/")[0].split("_")[0]
+        check_labels([(code, f"{path}: turn {name} ('{state}')")], EMOTIONS)
+        word = EMOTIONS[code]
         extra = {"language": LANGUAGE, "session": session.lower()}
         if turn.text:
             extra["text"] = turn.text
