@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := emokit tests benchmarks setup.py
 
-.PHONY: all install lint test test-slow demo bench docs clean
+.PHONY: all install lint test test-slow test-gpu demo bench docs clean
 
 all: lint test
 
@@ -33,6 +33,10 @@ test: $(STAMP) lint
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not gpu" $(PYTEST_FLAGS) tests
+
+# Needs a CUDA device, and torch for it; skipped where there is none.
+test-gpu: $(STAMP)
+	$(BIN)/python -m pytest -m gpu $(PYTEST_FLAGS) tests
 
 # The whole path on four synthetic corpora, or on the real ones below $EMOKIT_CORPORA.
 demo: $(STAMP)

@@ -4,5 +4,12 @@ from emokit.core.registry import Registry
 
 BASELINES = Registry("baseline", {
     "logmel": "emokit.baselines.logmel:LogMelStatistics",
+    "functionals": "emokit.features.functionals:Functionals",
+    "egemaps": "emokit.features.egemaps:Egemaps",
+    "embedding": "emokit.baselines.embedding:Embedding",
 })
-"""Feature sets: a class with `Config`, `dim`, and a call `(waveform [S] float32) -> [dim]`."""
+"""Feature sets: a class with `Config`, `dim`, and a call `(waveform [S] float32) -> [dim]`.
+
+It may also have `slow = True` with `library`, the package whose version counts (its features are
+kept on disk), `notice` (what to say when it is used), `classifier` (the default one), and
+`identity()` (a hash of its weights)."""

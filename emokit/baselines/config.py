@@ -16,8 +16,9 @@ class BaselineConfig:
     """Settings of a group of baselines."""
 
     name: str = knob("logmel", "Feature set.", choices=lambda: BASELINES)
-    classifier: str = knob("svm", "Linear classifier; its C is chosen on dev.",
-                           choices=CLASSIFIERS)
+    path: str | None = knob(None, "File or folder of weights, for embedding.", cosmetic=True)
+    classifier: str | None = knob(None, "Linear classifier; its C is chosen on dev. Default: "
+                                  "logistic for embedding, otherwise svm.", choices=CLASSIFIERS)
     refit_on: str = knob("train", "What the chosen model is fitted on.",
                          choices=("train", "train+dev"))
     target: str = knob("emotion", "Label view: the corpus's own classes, or a canonical one.",
@@ -25,3 +26,5 @@ class BaselineConfig:
     corpora: list[str] = knob([], "Built corpora to use; default all.", cosmetic=True)
     folds: str = knob("none", "none: the default partitions; all; J: one fold; auto: folds only "
                       "where few speakers make one split too small.", cosmetic=True)
+    jobs: int | None = knob(None, "Processes that compute slow features; default: one per "
+                            "processor.", minimum=1, cosmetic=True)

@@ -27,6 +27,7 @@ class LinearModel:
         weight: [K, D].
         bias: [K]; -inf for a class that train lacks.
         penalty: the chosen C.
+        median: [D] of train, what stands for NaN and infinities; none if None.
     """
 
     mean: np.ndarray
@@ -34,33 +35,35 @@ class LinearModel:
     weight: np.ndarray
     bias: np.ndarray
     penalty: float
+    median: np.ndarray | None = None
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Give [N, K] for features [N, D]."""
+        if self.median is not None:
+            features = _filled(features, self.median)
         scores = (features - self.mean) / self.scale @ self.weight.T + self.bias
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return scores / scores.sum(axis=1, keepdims=True)
 
 
 def fit(features: np.ndarray, classes: np.ndarray, dev_features: np.ndarray,
-        dev_classes: np.ndarray, n_classes: int, classifier: str = "svm",
-        refit_on: str = "train") -> LinearModel:
+        dev_classes: np.ndarray, n_classes: int, classifier: str = "svm") -> LinearModel:
     """Fit for each C on train, keep the one with the best dev UAR, ties to the smaller C.
 
     SVM: linear, squared hinge, one against the rest, balanced class weights. Logistic: the
     multinomial one, balanced likewise. Features are standardised by train.
 
     Args:
-        features: [N, D]; NaN and infinities become the train median of their column.
+        features: [N, D]; NaN and infinities become the train median of their column, here and
+            in whatever the model scores.
         classes: [N] in 0 … n_classes-1.
-        refit_on: `train` keeps the chosen model, `train+dev` fits it again on both.
 
     Raises:
         CorpusError: train has a single class.
     """
     if len(np.unique(classes)) < 2:
         raise CorpusError("A linear baseline needs two classes in train; there is one.")
-    median = np.nanmedian(np.where(np.isfinite(features), features, np.nan), axis=0)
+    median = _medians(features)
     features, dev_features = _filled(features, median), _filled(dev_features, median)
     best, best_uar = None, -np.inf
     for penalty in PENALTIES:
@@ -68,15 +71,30 @@ def fit(features: np.ndarray, classes: np.ndarray, dev_features: np.ndarray,
         uar, _ = selection_figures(model.probabilities(dev_features), dev_classes)
         if uar > best_uar:
             best, best_uar = model, uar
-    if refit_on == "train+dev":
-        both = np.concatenate([features, dev_features])
-        best = _fit_one(both, np.concatenate([classes, dev_classes]), n_classes, classifier,
-                        best.penalty)
-    return best
+    return dataclasses.replace(best, median=median)
+
+
+def refit(chosen: LinearModel, features: np.ndarray, classes: np.ndarray, n_classes: int,
+          classifier: str = "svm") -> LinearModel:
+    """Fit once more, with the C and the medians of a chosen model, on train and dev together.
+
+    What such a model says of dev is no selection figure: it has seen the answers.
+    """
+    model = _fit_one(_filled(features, chosen.median), classes, n_classes, classifier,
+                     chosen.penalty)
+    return dataclasses.replace(model, median=chosen.median)
+
+
+def _medians(features: np.ndarray) -> np.ndarray:
+    """Give the median of each column, 0 where nothing is defined."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="All-NaN slice")
+        return np.nan_to_num(np.nanmedian(
+            np.where(np.isfinite(features), features, np.nan), axis=0))
 
 
 def _filled(features: np.ndarray, median: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(features), features, np.nan_to_num(median))
+    return np.where(np.isfinite(features), features, median)
 
 
 def _fit_one(features, classes, n_classes, classifier, penalty) -> LinearModel:

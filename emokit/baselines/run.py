@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emokit import __version__
-from emokit.baselines import BASELINES
 from emokit.baselines import linear
 from emokit.baselines.config import BaselineConfig
+from emokit.baselines.features import Progress, count_missing, describe, extractor, identity
 from emokit.core.config import from_mapping, signature, to_mapping
 from emokit.core.errors import EmokitError
 from emokit.core.files import read_yaml, write_bytes, write_csv, write_json, write_yaml
 from emokit.corpora.store import BuiltCorpus, open_emoset
-from emokit.loading.dataset import to_float
 from emokit.loading.source import Source, folds_of, make_source
 from emokit.training.predict import prediction_table, selection_figures
 from emokit.training.run import BEST, METRICS, Cell, Group, cell_name, environment, start_cell
@@ -27,30 +27,46 @@ from emokit.training.run import BEST, METRICS, Cell, Group, cell_name, environme
 log = logging.getLogger("emokit")
 
 
-def run_baseline(config: BaselineConfig, emoset: str | Path, runs: str | Path
-                 ) -> tuple[Group, list[Cell]]:
+ASIDE = ("corpora", "folds", "jobs")
+"""Settings that a group does not depend on."""
+
+
+def run_baseline(config: BaselineConfig, emoset: str | Path, runs: str | Path,
+                 progress: Progress | None = None) -> tuple[Group, list[Cell]]:
     """Fit a baseline on every corpus and fold; write dev and test predictions.
 
     A linear model has no seed; its cells are named as seed 0.
 
+    Args:
+        progress: called with (what, utterances described, of how many) where features are slow.
+
     Raises:
-        EmokitError: a corpus cannot be used.
+        EmokitError: a corpus cannot be used, or the features cannot be computed.
     """
-    settings = to_mapping(config)
-    kept = {key: value for key, value in settings.items() if key not in ("corpora", "folds")}
     corpora = open_emoset(emoset, config.corpora)
+    extract = extractor(config.name, config.path)
+    if getattr(extract, "notice", ""):
+        log.warning(extract.notice)
+    if config.classifier is None:
+        config = dataclasses.replace(config, classifier=getattr(extract, "classifier", "svm"))
+    # weights count by their bytes, wherever they lie
+    kept = {key: value for key, value in to_mapping(config).items() if key not in (*ASIDE, "path")}
+    if identity(extract):
+        kept["identity"] = identity(extract)
     folds = {corpus.name: folds_of([corpus], config.folds) for corpus in corpora}
     folded = any(several != [None] for several in folds.values())
     name = f"baseline-{config.name}{'-folds' if folded else ''}"
     group = Group(Path(runs) / f"{name}-{signature([kept, folded])}")
     cells = []
     for corpus in corpora:
-        features: dict[int, np.ndarray] = {}
+        features = None
         for fold in folds[corpus.name]:
             cell = group.cell(cell_name(corpus.name, fold, 0))
             cells.append(cell)
             if not _is_current(cell, corpus):
-                _fit_cell(cell, make_source(corpus, config.target, fold), config, features)
+                source = make_source(corpus, config.target, fold)
+                features = features or describe(corpus, config.name, extract, config.jobs, progress)
+                _fit_cell(cell, source, config, extract, features)
     return group, cells
 
 
@@ -59,54 +75,55 @@ def _is_current(cell: Cell, corpus: BuiltCorpus) -> bool:
     return cell.is_complete and read_facts(cell)["manifests"] == {corpus.name: corpus.signature}
 
 
-def _fit_cell(cell: Cell, source: Source, config: BaselineConfig, cache: dict) -> None:
+def _fit_cell(cell: Cell, source: Source, config: BaselineConfig, extract,
+              features: Callable[[np.ndarray], np.ndarray]) -> None:
     started = time.monotonic()
-    extract = BASELINES[config.name]()
-    parts = {name: _features(extract, source, rows, cache) for name, rows in source.rows.items()}
+    parts = {name: features(rows) for name, rows in source.rows.items()}
     truth = {name: source.classes[rows] for name, rows in source.rows.items()}
-    model = linear.fit(parts["train"], truth["train"], parts["dev"], truth["dev"],
-                       len(source.labels), config.classifier, config.refit_on)
+    chosen = model = linear.fit(parts["train"], truth["train"], parts["dev"], truth["dev"],
+                                len(source.labels), config.classifier)
+    if config.refit_on == "train+dev":
+        model = linear.refit(chosen, np.concatenate([parts["train"], parts["dev"]]),
+                             np.concatenate([truth["train"], truth["dev"]]),
+                             len(source.labels), config.classifier)
     settings = {**to_mapping(config), "corpora": [source.name], "regime": "baseline"}
     group = cell.folder.parent / "group.yaml"
     if not group.is_file():
-        write_yaml(group, {key: value for key, value in settings.items()
-                           if key not in ("corpora", "folds")})
+        write_yaml(group, {key: value for key, value in settings.items() if key not in ASIDE})
     start_cell(cell, settings,
                {"stored": int(model.weight.size + model.bias.size + 2 * model.mean.size)},
                environment("cpu", "float64", "linear model"))
-    _save(cell, model, source, config)
-    for partition in ("dev", "test"):
+    _save(cell, model, source, config, identity(extract))
+    # of dev the model that was chosen there speaks, before it saw the answers
+    for partition, speaker in (("dev", chosen), ("test", model)):
         if len(source.rows[partition]):
             write_csv(cell.predictions(source.name, partition), prediction_table(
-                source, partition, model.probabilities(parts[partition]), truth[partition]))
-    uar, loss = selection_figures(model.probabilities(parts["dev"]), truth["dev"])
+                source, partition, speaker.probabilities(parts[partition]), truth[partition]))
+    uar, loss = selection_figures(chosen.probabilities(parts["dev"]), truth["dev"])
+    missing = count_missing(list(parts.values()))
     write_json(cell.folder / METRICS, {
         "dev": {source.name: {"uar": uar, "loss": loss, "n": len(truth["dev"])}}, "dev_uar": uar,
-        "penalty": model.penalty, "epoch": 0, "epochs": 0, "stopped": "fitted",
-        "seconds": round(time.monotonic() - started, 1)})
+        "penalty": model.penalty, "missing": missing, "epoch": 0, "epochs": 0,
+        "stopped": "fitted", "seconds": round(time.monotonic() - started, 1)})
+    if missing["values"]:
+        log.warning("%s: %d of %d utterances have features that are undefined (%d values); the "
+                    "median of train stands for them", cell.name, missing["utterances"],
+                    sum(len(rows) for rows in source.rows.values()), missing["values"])
     log.info("%s: C %g, dev UAR %.3f", cell.name, model.penalty, uar)
 
 
-def _features(extract, source: Source, rows: Iterable[int], cache: dict) -> np.ndarray:
-    """Describe utterances, each once for all folds of a corpus."""
-    audio = source.corpus.audio
-    for row in rows:
-        if row not in cache:
-            waveform = audio.read(int(row))
-            cache[row] = extract(to_float(waveform) if len(waveform) else np.zeros(1, np.float32))
-    return np.stack([cache[row] for row in rows]) if len(rows) else np.zeros((0, extract.dim))
-
-
-def _save(cell: Cell, model: linear.LinearModel, source: Source, config: BaselineConfig) -> None:
+def _save(cell: Cell, model: linear.LinearModel, source: Source, config: BaselineConfig,
+          weights: str) -> None:
     from safetensors.numpy import save as to_bytes
 
     facts = {"version": __version__, "regime": "baseline", "target": config.target, "seed": 0,
              "fold": source.fold, "manifests": {source.name: source.corpus.signature},
              "corpora": {source.name: {"head": source.head, "labels": list(source.labels)}}}
-    meta = {"schema": 1, "kind": "linear", "features": config.name, "facts": facts,
-            "labels": {source.name: list(source.labels)}, "penalty": model.penalty}
+    meta = {"schema": 1, "kind": "linear", "features": config.name, "weights": weights,
+            "facts": facts, "labels": {source.name: list(source.labels)},
+            "penalty": model.penalty}
     tensors = {name: np.ascontiguousarray(getattr(model, name))
-               for name in ("mean", "scale", "weight", "bias")}
+               for name in ("mean", "scale", "weight", "bias", "median")}
     write_bytes(cell.folder / BEST, to_bytes(tensors, {"emokit": json.dumps(meta, sort_keys=True)}))
 
 
@@ -121,7 +138,7 @@ def score_cell(cell: Cell, emoset: str | Path, partition: str) -> None:
     """Write the predictions of a fitted baseline on one partition.
 
     Raises:
-        EmokitError: the corpus was built anew since.
+        EmokitError: the corpus was built anew since, or the encoder's file is gone or another.
     """
     from safetensors.numpy import load_file
 
@@ -138,8 +155,20 @@ def score_cell(cell: Cell, emoset: str | Path, partition: str) -> None:
             f"'{cell.folder}' was fitted to another build of '{name}'. Run: emokit baseline "
             f"{config.name}"
         )
+    if partition == "dev" and config.refit_on == "train+dev":
+        raise EmokitError(
+            f"'{cell.folder}' is fitted on dev too, so it has nothing to say of dev. Remove that "
+            "folder and run emokit baseline again: that scores dev before the second fit."
+        )
+    extract = extractor(config.name, config.path)
+    if identity(extract) != meta.get("weights", ""):
+        raise EmokitError(
+            f"'{cell.folder}' was fitted to other weights than '{config.path}' holds now. Run: "
+            f"emokit baseline {config.name}:{config.path}"
+        )
     model = linear.LinearModel(**load_file(cell.folder / BEST), penalty=meta["penalty"])
     source = make_source(corpus, config.target, meta["facts"]["fold"])
-    features = _features(BASELINES[config.name](), source, source.rows[partition], {})
+    rows = source.rows[partition]
+    features = describe(corpus, config.name, extract, config.jobs)(rows)
     write_csv(cell.predictions(name, partition), prediction_table(
-        source, partition, model.probabilities(features), source.classes[source.rows[partition]]))
+        source, partition, model.probabilities(features), source.classes[rows]))

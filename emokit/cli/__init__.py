@@ -19,6 +19,8 @@ COMMANDS = {
     "baseline": ("emokit.cli.baseline:baseline", "Fit linear models on classical features."),
     "evaluate": ("emokit.cli.evaluate:evaluate",
                  "Metrics, intervals, significance and an HTML report."),
+    "experiment": ("emokit.cli.experiment:experiment",
+                   "A whole protocol: regimes, corpora, folds and seeds, one table."),
     "predict": ("emokit.cli.predict:predict", "Emotions of any audio file, as JSON lines."),
     "runs": ("emokit.cli.runs:runs", "List fitted models and their state."),
     "doctor": ("emokit.cli.doctor:doctor", "Say what is installed and what is missing."),

@@ -9,15 +9,32 @@ from emokit.baselines.config import BaselineConfig
 from emokit.cli import options
 
 
+class FeatureSet(click.Choice):
+    """The name of a feature set; what follows a colon is a path."""
+
+    def convert(self, value, parameter, context):
+        """Check the name; give (name, path or None)."""
+        if isinstance(value, tuple):
+            return value
+        name, _, path = value.partition(":")
+        name = super().convert(name, parameter, context)
+        if name == "embedding" and not path:
+            self.fail("embedding needs the encoder's file: embedding:PATH.", parameter, context)
+        if name != "embedding" and path:
+            self.fail(f"'{name}' takes no file; it is '{path}'.", parameter, context)
+        return name, path or None
+
+
 @click.command(epilog="Example:  emokit baseline logmel --folds auto")
-@click.argument("name", type=click.Choice(list(BASELINES)))
-@options.options_from(BaselineConfig, skip=["name"])
+@click.argument("features", type=FeatureSet(list(BASELINES)), metavar="{" + "|".join(
+    f"{name}:PATH" if name == "embedding" else name for name in BASELINES) + "}")
+@options.options_from(BaselineConfig, skip=["name", "path"])
 @options.emoset_option
 @options.runs_option
 @options.format_option()
 @options.quiet_option
-def baseline(name, emoset, runs, format_, **flags):
-    """Fit linear models on classical features.
+def baseline(features, emoset, runs, format_, **flags):
+    """Fit linear models on classical features, or on a frozen encoder's embeddings.
 
     The floor: a trained network below it is a bug until shown otherwise. Same partitions and
     predictions tables as `emokit train`, so `emokit evaluate` takes its group like any other.
@@ -26,12 +43,19 @@ def baseline(name, emoset, runs, format_, **flags):
     from emokit.core.config import from_mapping
     from emokit.evaluation.tables import Column, render
 
-    config = from_mapping(BaselineConfig, {"name": name, **options.given(flags)})
-    group, cells = run_baseline(config, emoset, runs)
+    name, path = features
+    config = from_mapping(BaselineConfig, {"name": name, "path": path, **options.given(flags)})
+    with options.Bar("utt") as bar:
+        group, cells = run_baseline(config, emoset, runs, bar)
+    settings = group.config()
     rows = [{"cell": cell.name, "corpus": corpus, "n_dev": figures["n"],
-             "dev_uar": figures["uar"], "C": cell.metrics()["penalty"]}
+             "dev_uar": figures["uar"], "C": cell.metrics()["penalty"],
+             "classifier": settings["classifier"], "fitted_on": settings["refit_on"],
+             "missing": cell.metrics().get("missing", {}).get("utterances", 0)}
             for cell in cells for corpus, figures in cell.metrics()["dev"].items()]
     click.echo(render(rows, format_, [
         Column("cell", "Cell"), Column("corpus", "Corpus"), Column("n_dev", "N dev", "count"),
-        Column("dev_uar", "Dev UAR", "percent"), Column("C", "C")]))
+        Column("dev_uar", "Dev UAR", "percent"), Column("C", "C"),
+        Column("classifier", "Classifier"), Column("fitted_on", "Fitted on"),
+        Column("missing", "Undefined", "count")]))
     click.echo(f"{group.folder}\nNext: emokit evaluate {group.name} --runs {runs}", err=True)

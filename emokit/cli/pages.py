@@ -26,7 +26,7 @@ AROUND = {
     "build-corpus": "Reads raw folders, writes `emoset/`. See [your own corpus](../own_corpus.md), "
                     "[corpora.yaml](../corpora_yaml.md), [files](../files.md).",
     "train": "Reads `emoset/`, writes `runs/`. See the [tutorial](../tutorial.md).",
-    "baseline": "Reads `emoset/`, writes `runs/`. See the [tutorial](../tutorial.md).",
+    "baseline": "Reads `emoset/`, writes `runs/`. See [baselines](../baselines.md).",
     "evaluate": "Reads predictions, writes stdout and `reports/`. See "
                 "[statistics](../statistics.md).",
     "predict": "Reads a checkpoint, writes JSON lines to stdout.",

@@ -342,6 +342,8 @@ _ITEM = re.compile(r"\s*([A-Za-z_][\w:./-]*)\s*(?:\(([^()]*)\))?\s*")
 def parse_spec(text: str) -> list[dict[str, Any]]:
     """Read a composition `name(key=value,…)+name` into a list of mappings.
 
+    `name:PATH` is short for `name(path=PATH)`.
+
     Raises:
         ConfigError: not of that form, or a name twice.
 
@@ -355,7 +357,8 @@ def parse_spec(text: str) -> list[dict[str, Any]]:
         match = _ITEM.match(text, position)
         if not match:
             raise ConfigError(f"'{text}' is not of the form name(key=value,…)+name.")
-        item: dict[str, Any] = {"name": match[1]}
+        name, colon, path = match[1].partition(":")
+        item: dict[str, Any] = {"name": name, **({"path": path} if colon else {})}
         for pair in filter(None, (part.strip() for part in (match[2] or "").split(","))):
             key, equals, value = pair.partition("=")
             if not equals:

@@ -13,15 +13,16 @@ import numpy as np
 from emokit.audio.read import read_int16
 from emokit.core.errors import CheckpointError, ConfigError, EmokitError, choices
 from emokit.corpora.labels import canonical
+from emokit.corpora.parsers.names import AUDIO
 from emokit.corpora.store import RATE
 from emokit.loading.source import POOLED
 from emokit.training import checkpoint
-from emokit.training.predict import crop_probabilities
+from emokit.training.predict import crop_probabilities, place
 from emokit.training.run import find_group
 
 log = logging.getLogger("emokit")
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif", ".opus")
+AUDIO_SUFFIXES = (*AUDIO, ".opus")
 
 
 class Predictor:
@@ -40,7 +41,7 @@ class Predictor:
 
     def __init__(self, path: str | os.PathLike, corpus: str | None = None, device: str = "cpu"):
         self.model, self.checkpoint = checkpoint.load(path)
-        self.model.to(device)
+        place(self.model, device)
         heads = list(self.model.labels)
         if corpus is not None and corpus not in heads:
             raise ConfigError(f"The model has no corpus '{corpus}'. {choices(corpus, heads)}")

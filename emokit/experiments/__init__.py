@@ -1,1 +1,11 @@
-"""Protocols over several fitted models."""
+"""Whole protocols over many cells, and the evaluation of what they fitted."""
+
+from emokit.core.registry import Registry
+
+PROTOCOLS = Registry("experiment", {
+    "emonet": "emokit.experiments.emonet:emonet",
+    "within": "emokit.experiments.matrices:within",
+    "cross": "emokit.experiments.matrices:cross",
+    "leave-one-corpus-out": "emokit.experiments.matrices:leave_one_corpus_out",
+})
+"""A protocol is a function (grid, request) -> report, see `emokit.experiments.protocol`."""

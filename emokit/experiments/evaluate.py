@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from emokit.core.errors import EmokitError
-from emokit.core.files import read_json, write_text
-from emokit.corpora.store import BUILD, built_names
+from emokit.core.files import write_text
 from emokit.evaluation import predictions as tables
 from emokit.evaluation.comparison import Comparison, compare, write_comparison
 from emokit.evaluation.report import write_report
 from emokit.evaluation.summary import Config as SummaryConfig
 from emokit.evaluation.summary import Summary, summarise, write_summary
 from emokit.evaluation.systems import System, collect
+from emokit.experiments.systems import complete_cells, facts_of, group_system, with_repeats
 from emokit.training.run import Cell, Group, find_group, groups
 
 log = logging.getLogger("emokit")
@@ -70,7 +70,7 @@ def evaluate(names: Sequence[str] = (), against: str | None = None, *, find_refe
     systems = [_system(source, partition, emoset, labels, device) for source in sources]
     if reference is not None:
         systems.insert(1, _system(reference, partition, emoset, labels, device))
-    systems = _with_repeats(_distinct(systems))
+    systems = with_repeats(_distinct(systems))
     known = {field.name for field in dataclasses.fields(SummaryConfig)}
     summary = summarise(*systems, **{key: value for key, value in settings.items()
                                      if key in known})
@@ -131,8 +131,8 @@ def _default(runs: Path) -> Group:
 
 def _reference(subject: Group | Path, runs: Path, emoset) -> tuple[Group, list[str]]:
     """Find the newest single models with the subject's folds and target, or fit the baseline."""
-    cells = _complete(subject) if isinstance(subject, Group) else []
-    facts = [_facts_of(cell) for cell in cells]
+    cells = complete_cells(subject) if isinstance(subject, Group) else []
+    facts = [facts_of(cell) for cell in cells]
     target = facts[0]["target"] if facts else None
     folds = _folds(cells)
     for group in reversed(groups(runs)):
@@ -162,22 +162,6 @@ def _folds(cells: Sequence[Cell]) -> set[int]:
     return {cell.fold for cell in cells} - {None}
 
 
-def _complete(group: Group) -> list[Cell]:
-    """Give the complete cells of a group, lower folds first."""
-    cells = group.cells()
-    complete = sorted((cell for cell in cells if cell.is_complete),
-                      key=lambda cell: (cell.fold or 0, cell.name))
-    if not complete:
-        raise EmokitError(f"Group '{group.name}' has no complete cell yet. Train it first.")
-    return complete
-
-
-def _facts_of(cell: Cell) -> Mapping[str, Any]:
-    from emokit.training.checkpoint import read_meta
-
-    return read_meta(cell.folder / "best.safetensors")["facts"]
-
-
 def _system(source: Group | Path, partition: str, emoset, labels, device) -> System:
     if isinstance(source, Group):
         return group_system(source, partition, emoset, device)
@@ -186,128 +170,6 @@ def _system(source: Group | Path, partition: str, emoset, labels, device) -> Sys
     if not found:
         raise EmokitError(f"'{source}' has no row of partition '{partition}'. Use --partition.")
     return collect(source.stem, found, {"command": f"table {source.name}"})
-
-
-def group_system(group: Group, partition: str, emoset: str | Path, device: str = "auto") -> System:
-    """Read a group's predictions on a partition, making those that are missing.
-
-    Raises:
-        EmokitError: no complete cell, cells of different builds, or predictions are missing and a
-            corpus was built anew since training.
-    """
-    complete = _complete(group)
-    missing = [cell.name for cell in group.cells() if not cell.is_complete]
-    if missing:
-        log.warning("%s: %d cells are not complete and left out: %s", group.name, len(missing),
-                    ", ".join(missing[:3]))
-    found, builds, scored = [], {}, set()
-    for cell in complete:
-        facts = _facts_of(cell)
-        for corpus, own in facts["corpora"].items():
-            if builds.setdefault(corpus, facts["manifests"][corpus]) != facts["manifests"][corpus]:
-                raise EmokitError(
-                    f"Cells of '{group.name}' were trained on different builds of '{corpus}', "
-                    f"{cell.name} on another than those before it. Remove the folders of the older "
-                    "ones and train them again."
-                )
-            # a corpus with fewer folds than others, or none, is tested again by later cells
-            key = corpus, cell.seed, own.get("fold", cell.fold)
-            if key in scored:
-                continue
-            scored.add(key)
-            path = cell.predictions(corpus, partition)
-            if not path.is_file():
-                log.info("scoring %s of %s", partition, cell.name)
-                _score(group, cell, emoset, partition, device)
-            if not path.is_file():
-                raise EmokitError(
-                    f"'{corpus}' has no utterance in partition '{partition}' of {cell.name}. "
-                    "Choose another --partition."
-                )
-            found += [dataclasses.replace(one, seed=cell.seed) for one in tables.read(path)]
-    return collect(group.name, found, _group_facts(group, complete, builds, emoset))
-
-
-def _score(group: Group, cell: Cell, emoset, partition: str, device: str) -> None:
-    if group.config()["regime"] == "baseline":
-        from emokit.baselines.run import score_cell
-
-        score_cell(cell, emoset, partition)
-    else:
-        from emokit.training.train import score_cell
-
-        score_cell(cell, emoset, partition, device)
-
-
-def _group_facts(group: Group, cells: Sequence[Cell], builds: Mapping[str, str], emoset
-                 ) -> dict[str, Any]:
-    """Collect what a report says besides numbers.
-
-    Args:
-        builds: corpus to the signature of the build that was predicted.
-    """
-    partitions, waivers = {}, {}
-    built = set(built_names(emoset))
-    folded = any(cell.fold is not None for cell in cells)
-    for corpus, signature in sorted(builds.items()):
-        if corpus not in built:
-            continue
-        build = read_json(Path(emoset) / corpus / BUILD)
-        if build["signature"] != signature:
-            log.warning("%s: '%s' was built anew since; scores and report are of the former build",
-                        group.name, corpus)
-            continue
-        partitions[corpus] = dict(build["partitions"])
-        if folded and build["partitions"].get("kind") != "official":
-            disjoint = build["partitions"].get("speaker_disjoint", True)
-            partitions[corpus]["kind"] = "folds"
-            partitions[corpus]["words"] = (
-                ("speaker-disjoint folds" if disjoint else "folds that share speakers")
-                + ", each utterance tested once")
-        if build.get("synthetic"):
-            partitions[corpus]["kind"] += ", synthetic"
-            partitions[corpus]["words"] = ("Synthetic stand-in, no real speech: "
-                                           + partitions[corpus]["words"])
-        waivers[corpus] = build.get("waivers", [])
-    environment = read_json(cells[0].folder / "environment.json")
-    config = group.config()
-    return {
-        "partitions": partitions, "waivers": waivers,
-        "scoring": _scoring_words(config), "command": " ".join(
-            [Path(environment["command"][0]).name, *environment["command"][1:]]),
-        "versions": {"emokit": environment["emokit"], **environment["packages"]},
-        "parameters": _parameters(cells[0]), "history": _history(cells[0]),
-        "deterministic": config["regime"] == "baseline",
-    }
-
-
-def _scoring_words(config: Mapping[str, Any]) -> str:
-    if config["regime"] == "baseline":
-        return "whole utterance, linear model on its statistics"
-    if config["scoring"] == "multi" and config["window"] is not None:
-        return (f"mean of softmax over overlapping {config['window']:g} s crops that cover the "
-                "utterance")
-    return f"{config['scoring']}, window {config['window'] or 'none'}"
-
-
-def _parameters(cell: Cell) -> dict[str, Any]:
-    counted = read_json(cell.folder / "parameters.json")
-    if "parts" not in counted:
-        return counted
-    return {**counted["parts"], "whole model, stored": counted["stored"],
-            "whole model, learnt": counted["learnt"],
-            "one single-corpus model, stored": counted["single"]["stored"],
-            "ratio": counted["ratio"]}
-
-
-def _history(cell: Cell) -> list[dict[str, Any]]:
-    rows = []
-    for record in cell.history():
-        for corpus, figures in record["corpora"].items():
-            rows.append({"epoch": record["epoch"], "corpus": corpus,
-                         "loss": figures["train_loss"], "dev_uar": figures["dev_uar"],
-                         "learning_rate": record["learning_rate"]})
-    return rows
 
 
 def _distinct(systems: list[System]) -> list[System]:
@@ -322,19 +184,6 @@ def _distinct(systems: list[System]) -> list[System]:
         names = [name if name not in names[:index] else f"{name} ({index + 1})"
                  for index, name in enumerate(names)]
     return [dataclasses.replace(system, name=name) for system, name in zip(systems, names)]
-
-
-def _with_repeats(systems: list[System]) -> list[System]:
-    """Let a method without randomness stand for each seed of the others: it would say the same."""
-    seeds = max((list(cells) for system in systems for cells in system.cells.values()), key=len)
-    repeated = []
-    for system in systems:
-        if system.facts.get("deterministic") and len(seeds) > 1:
-            system = dataclasses.replace(system, cells={
-                corpus: {seed: dataclasses.replace(next(iter(cells.values())), seed=seed)
-                         for seed in seeds} for corpus, cells in system.cells.items()})
-        repeated.append(system)
-    return repeated
 
 
 def _report_name(sources, reference) -> str:

@@ -91,6 +91,7 @@ def _fold_norms(model: EmotionModel) -> None:
         conv, norm = backbone.get_submodule(site), backbone.get_submodule(name)
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         conv.weight *= scale[:, None, None, None]
-        conv.bias = nn.Parameter(norm.bias - scale * norm.running_mean)
+        before = 0.0 if conv.bias is None else conv.bias
+        conv.bias = nn.Parameter(norm.bias + scale * (before - norm.running_mean))
         parent, _, last = name.rpartition(".")
         setattr(backbone.get_submodule(parent), last, MaskOnly())

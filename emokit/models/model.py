@@ -55,6 +55,10 @@ class EmotionModel(nn.Module):
         self.backbone = cls(config, self.frontend.dim)
         if self.backbone.input == "waveform":
             self.frontend = None
+            if settings.normalisation != "none":
+                raise ConfigError(
+                    f"Backbone '{self.backbone.name}' takes waveforms and normalises them itself. "
+                    "Set normalisation to none, or choose --preset encoder.")
         elif self.backbone.input != self.frontend.name:
             raise ConfigError(
                 f"Backbone '{self.backbone.name}' takes '{self.backbone.input}', not front end "
@@ -95,19 +99,30 @@ class EmotionModel(nn.Module):
         for site, point in self._points.items():
             point.active = () if own is None else tuple(adapter for _, adapter in own.at(site))
 
-    def embed(self, batch: Batch, augment: Augment | None = None) -> Tensor:
-        """Give embeddings [B, D], what the head sees; arguments as `forward`."""
+    def encode(self, batch: Batch, augment: Augment | None = None) -> tuple[Tensor, Tensor]:
+        """Give frames [B, T', D] and lengths [B], what the pooling sees; arguments as `forward`."""
         own = self.part(batch.corpus)
         self.select(batch.corpus)
         inputs, lengths = batch.inputs, batch.lengths
         if self.frontend is None:
+            if augment is not None:
+                raise ConfigError(
+                    f"Backbone '{self.backbone.name}' takes waveforms, so that nothing can be done "
+                    "to frames. Leave specaugment and equaliser out of augment, and mixup at 0.")
             frames = as_waveform(inputs, lengths)
         else:
             if inputs.dim() == 2:
                 inputs, lengths = self.frontend(inputs, lengths)  # [B, T, F]
             frames = self._prepare(own, inputs, lengths, augment)
-        frames, lengths = self.backbone(frames, lengths)  # [B, T', D]
-        return (own.pooling or self.pooling)(frames, lengths)
+        return self.backbone(frames, lengths)  # [B, T', D]
+
+    def embed(self, batch: Batch, augment: Augment | None = None) -> Tensor:
+        """Give embeddings [B, D], what the head sees; arguments as `forward`."""
+        return self.pool(batch.corpus, *self.encode(batch, augment))
+
+    def pool(self, corpus: str, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Give embeddings [B, D] of frames [B, T', D], by the pooling that a corpus uses."""
+        return (self.part(corpus).pooling or self.pooling)(frames, lengths)
 
     def forward(self, batch: Batch, augment: Augment | None = None) -> Tensor:
         """Give logits [B, K] of the batch's corpus.

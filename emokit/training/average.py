@@ -11,14 +11,12 @@ import torch
 class WeightAverage:
     """Exponential moving average of all weights and norm statistics of a model.
 
-    a <- d a + (1 - d) w after each step, d = min(exp(-1 / (epochs n)), (1 + t) / (10 + t)), where
-    n is the number of steps of an epoch and t the step: the early average is short, so that
-    random first weights are soon forgotten.
+    a <- d a + (1 - d) w after step t, d = min(exp(-1 / steps), (1 + t) / (10 + t)): the early
+    average is short, so that random first weights are soon forgotten.
 
     Args:
         model: what is trained, on its device.
-        epochs: time constant in epochs, above 0.
-        steps: n, steps per epoch.
+        steps: time constant in steps, above 0.
 
     Attributes:
         model: the averaged copy, without gradients, in evaluation mode.
@@ -28,8 +26,8 @@ class WeightAverage:
         ExponentialMovingAverage. Norm statistics are averaged too, not measured anew.
     """
 
-    def __init__(self, model: torch.nn.Module, epochs: float, steps: float):
-        self.decay = math.exp(-1.0 / (epochs * steps))
+    def __init__(self, model: torch.nn.Module, steps: float):
+        self.decay = math.exp(-1.0 / steps)
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
         ours, theirs = self.model.state_dict(), model.state_dict()
         moving = [name for name, value in theirs.items() if value.is_floating_point()]

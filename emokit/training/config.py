@@ -28,11 +28,12 @@ class TrainConfig(ModelSettings):
                        "per corpus (single), or one with nothing private (pooled).",
                        choices=REGIMES)
     mode: str | None = knob(None, "What learns: everything from random weights (scratch) or from "
-                            "--init (finetune), the head, or adapters, norms and head. Default: "
+                            "--init (finetune), the head (the rest then runs once, so a recipe's "
+                            "augmentation is left out), or adapters, norms and head. Default: "
                             "scratch without --init; with it, in regime single, adapters if any "
                             "are named; otherwise finetune.", choices=MODES)
-    init: str | None = knob(None, "Start from this run: a group or GROUP/CELL below --runs, or a "
-                            "checkpoint file.")
+    init: str | None = knob(None, "Start from this run: a group, GROUP/CELL or GROUP/CORPUS below "
+                            "--runs, or a checkpoint file.")
     target: str = knob("emotion", "Label view: the corpus's own classes, or a canonical one.",
                        choices=TARGETS)
     # data
@@ -80,9 +81,9 @@ class TrainConfig(ModelSettings):
     epochs: int = knob(200, "Epochs at most, for the whole run.", minimum=1)
     patience: int | None = knob(None, "Stop after so many epochs without a better dev UAR.",
                                 minimum=1)
-    average_epochs: float = knob(0.0, "Time constant in epochs of the moving average of weights "
-                                 "and norm statistics that is scored and saved; 0 takes the "
-                                 "weights themselves.", minimum=0.0)
+    average_share: float = knob(0.0, "Time constant of the moving average of weights and norm "
+                                "statistics that is scored and saved, as a share of all steps; 0 "
+                                "takes the weights themselves.", minimum=0.0, maximum=1.0)
     precision: str = knob("auto", "Numbers in training: bf16 autocast on a GPU (auto), or as "
                           "named. Scoring is always float32.", choices=PRECISIONS)
     # selects cells within a group, so no part of its signature

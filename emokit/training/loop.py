@@ -17,16 +17,16 @@ from emokit.audio.augment import make as make_augmentations
 from emokit.core.errors import EmokitError
 from emokit.core.files import write_bytes, write_csv, write_json
 from emokit.core.seeding import derive, generator, torch_generator
-from emokit.loading.dataset import TrainBatches, load
 from emokit.loading.sampler import EpochSampler
 from emokit.loading.source import Source
 from emokit.training import checkpoint
 from emokit.training.average import WeightAverage
 from emokit.training.config import TrainConfig
+from emokit.training.feed import make_feed
 from emokit.training.losses import class_losses, class_weights, ordinal_ranks
 from emokit.training.mixup import draw as draw_mixture
 from emokit.training.optim import make_optimizer, scheduled_rate, set_rate
-from emokit.training.predict import prediction_table, score, selection_figures
+from emokit.training.predict import place, prediction_table, score, selection_figures
 from emokit.training.run import BEST, LAST, METRICS, RESUME, Cell
 
 log = logging.getLogger("emokit")
@@ -86,6 +86,8 @@ class _Trainer:
         for source in self.sources:
             sizes[source.head] = sizes.get(source.head, 0) + len(source.rows["train"])
         self.optimizer = make_optimizer(model, config, sizes)
+        # walking through 26 corpora's modules at each step takes longer than clipping
+        self.learning = [one for one in model.parameters() if one.requires_grad]
         self.sizes = sizes
         self.sampler = EpochSampler(
             [(source.name, source.classes, source.rows["train"]) for source in self.sources],
@@ -95,12 +97,12 @@ class _Trainer:
         per_epoch = math.ceil(len(self.sampler) / config.corpora_per_step)
         self.n_steps = config.epochs * per_epoch
         self.average = None
-        if config.average_epochs:
-            self.average = WeightAverage(model, config.average_epochs, per_epoch)
+        if config.average_share:
+            self.average = WeightAverage(model, config.average_share * self.n_steps)
         self.answering = self.average.model if self.average else model
-        augmentations = make_augmentations(config.augment)
-        self.waveform_augmentations = [a for a in augmentations if a.domain == "waveform"]
-        self.frame_augmentations = [a for a in augmentations if a.domain == "frames"]
+        self.frame_augmentations = [change for change in make_augmentations(config.augment)
+                                    if change.domain == "frames"]
+        self.feed = make_feed(model, self.sources, config, seed, self.device.type == "cuda")
         self.weights, self.ranks = self._per_source()
         self.autocast, _, _ = precision_of(config, self.device)
         self.state, self.history = Progress(), []
@@ -147,12 +149,10 @@ class _Trainer:
         state, config = self.state, self.config
         self.model.train()
         plans = self.sampler.plans(state.epoch)
-        data = TrainBatches(self.sources, plans, config.window, self.waveform_augmentations,
-                            self.seed)
         sums = torch.zeros(len(self.sources), device=self.device)
         counts = np.zeros(len(self.sources), dtype=int)
         pending = 0
-        for number, batch in enumerate(load(data, config.workers, self.device.type == "cuda")):
+        for number, batch in enumerate(self.feed.batches(plans)):
             source = self.sources[plans[number].source]
             if pending == 0:
                 self.rate = scheduled_rate(config, state.step, self.n_steps, state.stage)
@@ -184,13 +184,14 @@ class _Trainer:
     def _loss(self, batch, source: Source):
         # dropout of one corpus must not depend on how often others were drawn
         n = self.head_steps[source.head] = self.head_steps.get(source.head, 0) + 1
-        torch.manual_seed(derive(self.seed, "dropout", source.head, n) % 2**63)
+        _seed(self.device, derive(self.seed, "dropout", source.head, n))
         mixture = None
         if self.config.mixup:
             draws = generator(self.seed, "mixup", source.head, n)
             mixture = draw_mixture(self.config.mixup, len(batch.lengths), draws, self.device)
         with self.autocast:
-            logits = self.model(batch, self._frame_changes(source.head, n, mixture))
+            changes = self._frame_changes(source.head, n, mixture)
+            logits = self.feed.logits(self.model, batch, changes)
 
         def losses(classes):
             return class_losses(logits, classes, self.config, self.weights.get(source.name),
@@ -218,16 +219,15 @@ class _Trainer:
 
     def _step(self) -> None:
         if self.config.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self.learning, self.config.clip_norm)
         self.optimizer.step()
         self.state.step += 1
         if self.average:
             self.average.update(self.state.step)
 
     def _score_dev(self) -> dict[str, tuple[float, float]]:
-        return {source.name: selection_figures(*score(
-            self.answering, source, "dev", self.config.window, self.config.scoring))
-            for source in self.sources}
+        return {source.name: selection_figures(*self.feed.score(self.answering, source))
+                for source in self.sources}
 
     def _record(self, losses, counts, dev, trained: float, seconds: float) -> dict[str, Any]:
         total = float(losses.sum() / counts.sum())
@@ -330,7 +330,7 @@ class _Trainer:
         """Write last checkpoint, dev predictions of the best one, metrics; drop resume.pt."""
         self._save(LAST, self.history[-1])
         best, _ = checkpoint.load(self.cell.folder / BEST)
-        best.to(self.device)
+        place(best, self.device)
         dev = {}
         for source in self.sources:
             probabilities, truth = score(best, source, "dev", self.config.window,
@@ -350,6 +350,15 @@ class _Trainer:
         write_json(self.cell.folder / METRICS, metrics)
         (self.cell.folder / RESUME).unlink(missing_ok=True)
         return metrics
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    """Seed the generator that dropout draws from."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        # sees to every kind of device, and takes as long as the step of a head
+        torch.manual_seed(seed)
 
 
 def precision_of(config: TrainConfig, device: torch.device):

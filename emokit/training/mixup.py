@@ -46,4 +46,5 @@ def draw(alpha: float, size: int, draws: np.random.Generator, device) -> Mixture
     share = draws.beta(alpha, alpha, size)
     share = np.maximum(share, 1 - share).astype(np.float32)
     partner = draws.permutation(size)
-    return Mixture(torch.from_numpy(partner).to(device), torch.from_numpy(share).to(device))
+    return Mixture(*(torch.from_numpy(drawn).to(device, non_blocking=True)
+                     for drawn in (partner, share)))

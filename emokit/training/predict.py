@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,14 @@ CROPS_PER_BATCH = 64
 SECONDS_PER_BATCH = 400.0
 
 
+def place(model, device):
+    """Put a model on a device in the memory layout that it runs in there; gives the model."""
+    model.to(device)
+    if torch.device(device).type == "cuda":
+        model.to(memory_format=torch.channels_last)
+    return model
+
+
 def crop_probabilities(
     model,
     head: str,
@@ -27,7 +36,8 @@ def crop_probabilities(
     """Score utterances: softmax of each crop, averaged over the crops.
 
     p = (1/n) sum_i softmax(z_i). Crops of several utterances share batches, sorted by length so
-    that little is padding; scores do not depend on batch mates. Always float32 and eval mode.
+    that little is padding; scores do not depend on batch mates. Always in eval mode and full
+    float32, without the ten-bit products (TF32) that cuDNN allows itself.
 
     Args:
         model: an EmotionModel, on its device.
@@ -40,28 +50,69 @@ def crop_probabilities(
     Returns:
         [N, K] float64, rows sum to 1.
     """
+    device = next(model.parameters()).device
+
+    def logits(some):
+        return model(collate([read(*crop) for crop in some], head).to(device))
+
+    with scoring(model):
+        return mean_probabilities(
+            ((some, logits(some)) for some in batches(crops_of(lengths, window, rule))),
+            len(lengths), len(model.labels[head]))
+
+
+def crops_of(lengths: Sequence[int], window: float | None, rule: str
+             ) -> list[tuple[int, int, int]]:
+    """Give the scoring crops of all utterances, (utterance, start, stop) in samples."""
     size = None if window is None else round(window * RATE)
     crops = []
     for index, length in enumerate(lengths):
         spans = [(0, int(length))] if size is None else scoring_crops(int(length), size, rule)
         crops += [(index, start, stop) for start, stop in spans]
-    total = np.zeros((len(lengths), len(model.labels[head])))
-    count = np.zeros(len(lengths))
-    device = next(model.parameters()).device
+    return crops
+
+
+def mean_probabilities(scored: Iterable[tuple[Sequence[tuple[int, int, int]], torch.Tensor]],
+                       n: int, n_classes: int) -> np.ndarray:
+    """Average the softmax of crops over each utterance.
+
+    Args:
+        scored: batches of crops (utterance, start, stop), each with its logits [B, K].
+        n: utterances, each with a crop at least.
+
+    Returns:
+        [n, K] float64, rows sum to 1.
+    """
+    total, count = np.zeros((n, n_classes)), np.zeros(n)
+    for some, logits in scored:
+        probabilities = torch.softmax(logits.double().cpu(), dim=1).numpy()
+        owners = np.array([crop[0] for crop in some])
+        np.add.at(total, owners, probabilities)
+        np.add.at(count, owners, 1)
+    return total / count[:, None]
+
+
+@contextlib.contextmanager
+def scoring(model):
+    """Hold a model in eval mode without gradients and in full float32 while the block runs."""
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
-            for some in batches(crops):
-                batch = collate([read(*crop) for crop in some], head)
-                logits = model(batch.to(device)).float()
-                probabilities = torch.softmax(logits.double().cpu(), dim=1).numpy()
-                owners = np.array([crop[0] for crop in some])
-                np.add.at(total, owners, probabilities)
-                np.add.at(count, owners, 1)
+        with torch.inference_mode(), _full_precision():
+            yield
     finally:
         model.train(was_training)
-    return total / count[:, None]
+
+
+@contextlib.contextmanager
+def _full_precision():
+    # not cudnn.flags(), which sets everything that it is not given to its own defaults
+    cudnn = torch.backends.cudnn
+    before, cudnn.allow_tf32 = cudnn.allow_tf32, False
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32 = before
 
 
 def batches(crops: Iterable[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
@@ -94,13 +145,19 @@ def score(model, source: Source, partition: str, window: float | None, rule: str
         model, source.head, audio.lengths[rows],
         lambda index, start, stop: audio.read(int(rows[index]), start, stop), window, rule,
     )
+    return on_own_labels(source, partition, probabilities)
+
+
+def on_own_labels(source: Source, partition: str, probabilities: np.ndarray
+                  ) -> tuple[np.ndarray, np.ndarray]:
+    """Give what `score` does, from probabilities [n, K of the head]."""
     columns = [source.head_labels.index(label) for label in source.labels]
     back = np.full(len(source.head_labels), -1)
     back[columns] = np.arange(len(columns))
     if len(columns) < len(source.head_labels):
         probabilities = probabilities[:, columns]
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    return probabilities, back[source.classes[rows]]
+    return probabilities, back[source.classes[source.rows[partition]]]
 
 
 def prediction_table(source: Source, partition: str, probabilities: np.ndarray,

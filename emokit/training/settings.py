@@ -100,6 +100,11 @@ def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path
         # the patience of a recipe for another schedule; who names both is told that it cannot be
         settings["patience"] = None
 
+    if settings.get("mode") == "head":
+        # what is frozen is computed once, so a recipe's changes of what it hears do not apply
+        settings |= {key: value for key, value in (("augment", []), ("mixup", 0.0))
+                     if key not in explicit}
+
     def where(key: str) -> str:
         return f"{file}:{lines[(key,)]}" if (key,) in lines and key not in named else ""
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from emokit.core.config import to_mapping
-from emokit.core.errors import CheckpointError, ConfigError, culprits
+from emokit.core.errors import CheckpointError, ConfigError, EmokitError, culprits
 from emokit.core.files import file_digest
 from emokit.core.seeding import derive, seed_everything
 from emokit.corpora.store import RATE
@@ -39,21 +39,43 @@ def init_identity(runs: Path, init: str | None) -> str | None:
     return f"{find_group(runs, group).name}/{cell}"
 
 
+def _other_corpus(runs: Path, init: str) -> tuple[Group, str] | None:
+    """Read GROUP/CORPUS, which means that corpus's cell of the same seed; None for all else."""
+    group, _, who = init.rstrip("/").removeprefix(f"{runs}/").partition("/")
+    if not who or "/" in who or Path(init).exists():
+        return None
+    try:
+        found = find_group(runs, group)
+    except EmokitError:
+        return None
+    return (found, who) if any(cell.who == who for cell in found.cells()) else None
+
+
 def init_checkpoint(runs: Path, init: str, who: str, seed: int, fold: int | None) -> Path:
     """Find the checkpoint that a cell starts from.
 
     A group gives the cell of the same seed and fold: its joint or pooled model, or the model of
-    the corpus itself. GROUP/CELL and files are taken as named.
+    the corpus itself. A corpus without folds takes the first fold of a group that has them, where
+    its own partitions are the same; a group without folds serves every fold, unless it saw what
+    that fold tests, which `make_model` refuses. GROUP/CORPUS gives that corpus's cell of the same
+    seed, its first fold. GROUP/CELL and files are taken as named.
 
     Raises:
         CheckpointError: no such cell, with those that exist.
     """
-    if Path(init).is_file() or "/" in init.rstrip("/").removeprefix(f"{runs}/"):
+    other = _other_corpus(runs, init)
+    if Path(init).is_file() or (
+            other is None and "/" in init.rstrip("/").removeprefix(f"{runs}/")):
         return checkpoint.find(runs, init)
-    group: Group = find_group(runs, init)
+    group, wanted = other or (find_group(runs, init), "")
     complete_cells = [cell for cell in group.cells() if cell.is_complete]
-    fits = [cell for cell in complete_cells if cell.seed == seed and cell.fold == fold
-            and cell.who in ("joint", POOLED, who)]
+    fits = [cell for cell in complete_cells if cell.seed == seed
+            and (cell.who == wanted if wanted else cell.who in ("joint", POOLED, who))]
+    folds = sorted({cell.fold for cell in fits if cell.fold is not None})
+    if folds and (wanted or fold is None) and not any(cell.fold is None for cell in fits):
+        fits = [cell for cell in fits if cell.fold == folds[0]]
+    elif folds:
+        fits = [cell for cell in fits if cell.fold == fold]
     if not fits and len(complete_cells) == 1 and complete_cells[0].fold == fold:
         fits = complete_cells
     if len(fits) != 1:
@@ -89,6 +111,7 @@ def make_model(settings: ModelSettings, sources: Sequence[Source], seed: int,
     seed_everything(derive(seed, "weights") % 2**31)
     if base is None:
         model = EmotionModel(complete(settings), labels)
+        model.backbone.load_start()
         _normalise(model, sources, set(labels))
         return model, None
     trained, found = checkpoint.load(base)
@@ -105,6 +128,9 @@ def _settings_on(found: checkpoint.Checkpoint, settings: ModelSettings, base: Pa
                  explicit: Mapping[str, Any], mode: str) -> ModelSettings:
     """Give the settings of a model on a base: shared parts of the base, the rest as set."""
     mine, theirs = to_mapping(settings), to_mapping(found.settings)
+    if explicit.get("shared_pooling") is False:
+        # a pooling of one's own starts as a copy of the base's
+        theirs["shared_pooling"] = False
     for part in _SHARED_PARTS:
         if part in explicit and not _agrees(explicit[part], theirs[part]):
             raise ConfigError(

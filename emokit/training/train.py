@@ -67,9 +67,13 @@ def group_name(config: TrainConfig, name: str | None = None, folded: bool = Fals
     return "-".join(Path(part).stem if part.endswith(".yaml") else part for part in parts)
 
 
-def plan(config: TrainConfig, corpora: Sequence[BuiltCorpus], runs: Path, name: str | None = None
-         ) -> tuple[Group, list[Task]]:
-    """Lay out the group and its cells, without touching the disk."""
+def plan(config: TrainConfig, corpora: Sequence[BuiltCorpus], runs: Path, name: str | None = None,
+         identity: str | None = None) -> tuple[Group, list[Task]]:
+    """Lay out the group and its cells, without touching the disk.
+
+    Args:
+        identity: of the weights that `init` means, where they do not lie on the disk yet.
+    """
     from emokit.training.start import init_identity
 
     names = [corpus.name for corpus in corpora]
@@ -77,7 +81,7 @@ def plan(config: TrainConfig, corpora: Sequence[BuiltCorpus], runs: Path, name: 
     members = [tuple(corpora)] if together else [(corpus,) for corpus in corpora]
     folds = [folds_of(member, config.folds) for member in members]
     folded = any(fold is not None for several in folds for fold in several)
-    text = group_signature(config, names, init_identity(runs, config.init), folded)
+    text = group_signature(config, names, identity or init_identity(runs, config.init), folded)
     group = Group(runs / f"{group_name(config, name, folded)}-{text}")
     return group, list(_tasks(config, zip(members, folds), group))
 
@@ -112,7 +116,7 @@ def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, 
     corpora = open_emoset(emoset, config.corpora)
     config = effective(config)
     group, tasks = plan(config, corpora, runs, name)
-    _refuse_early(config, tasks)
+    refuse_early(config, tasks)
     synthetic = [corpus.name for corpus in corpora if corpus.build.get("synthetic")]
     if 0 < len(synthetic) < len(corpora):
         log.warning("Synthetic stand-ins (%s) lie beside real recordings in '%s'. Choose with "
@@ -122,15 +126,24 @@ def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, 
         initial_indent="  ", subsequent_indent="  ", break_long_words=False,
         break_on_hyphens=False))
     for task in tasks:
-        if task.cell.is_complete:
-            _check_current(task, config, runs)
-            log.info("%s is complete", task.cell.name)
-        else:
-            fit_cell(task, config, explicit, runs)
+        fit_or_check(task, config, explicit, runs)
     return group, tasks
 
 
-def _refuse_early(config: TrainConfig, tasks: Sequence[Task]) -> None:
+def fit_or_check(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs: Path) -> None:
+    """Fit a cell that is not complete; hold one that is to the corpora and base of today.
+
+    Raises:
+        EmokitError: it cannot be fitted, or a model there saw another build or another base.
+    """
+    if task.cell.is_complete:
+        _check_current(task, config, runs)
+        log.info("%s is complete", task.cell.name)
+    else:
+        fit_cell(task, config, explicit, runs)
+
+
+def refuse_early(config: TrainConfig, tasks: Sequence[Task]) -> None:
     """Find what would stop a later cell before the first is begun or anything is written."""
     from emokit.audio.augment import make
     from emokit.training.losses import ordinal_ranks
@@ -218,14 +231,21 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
     """Fit one cell from its start, or from where it stopped.
 
     Raises:
-        EmokitError: it cannot be fitted, or another process is at it.
+        EmokitError: it cannot be fitted, there is not enough memory, or another process is at it.
     """
-    import torch
+    from emokit.training.memory import memory_in_words
 
+    with memory_in_words(config, task.cell.name):
+        return _fit_cell(task, config, explicit, runs)
+
+
+def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
     from emokit.models.budget import budget
     from emokit.models.modes import apply_mode
     from emokit.training import start
     from emokit.training.loop import fit, precision_of
+    from emokit.training.memory import memory_in_words
+    from emokit.training.predict import place
 
     device = device_of(config.device)
     sources = sources_of(config, task.corpora, task.fold)
@@ -242,9 +262,7 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
     config = dataclasses.replace(config, **dataclasses.asdict(model.settings))
     apply_mode(model, "joint" if config.regime == "joint" else config.mode,
                None if config.regime == "joint" else sources[0].head)
-    model.to(device)
-    if device.type == "cuda":
-        model.to(memory_format=torch.channels_last)
+    place(model, device)
     if config.compile:
         model.backbone.compile()
     _, precision, why = precision_of(config, device)
@@ -257,8 +275,9 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
                                "corpora": [source.name for source in sources]},
                    budget(model), environment(str(device), precision, why))
         try:
-            return fit(model, sources, config, task.seed, task.cell,
-                       _facts(task, config, sources, base))
+            with memory_in_words(config, task.cell.name):
+                return fit(model, sources, config, task.seed, task.cell,
+                           _facts(task, config, sources, base))
         except EmokitError as error:
             write_json(task.cell.folder / FAILED, {"error": str(error)})
             raise
@@ -288,10 +307,10 @@ def score_cell(cell: Cell, emoset: str | Path, partition: str, device: str = "au
     """
     from emokit.core.files import write_csv
     from emokit.training import checkpoint
-    from emokit.training.predict import prediction_table, score
+    from emokit.training.predict import place, prediction_table, score
 
     model, found = checkpoint.load(cell.folder / BEST)
-    model.to(device_of(device))
+    place(model, device_of(device))
     facts = found.facts
     corpora = open_emoset(emoset, list(facts["corpora"]))
     _refuse_other_build(cell, facts, corpora)

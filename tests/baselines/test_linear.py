@@ -1,7 +1,9 @@
 """The linear baselines against scikit-learn's own answers, and as groups of runs."""
 
+import dataclasses
 import json
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from emokit.baselines.config import BaselineConfig
-from emokit.baselines.linear import PENALTIES, fit
+from emokit.baselines.linear import PENALTIES, fit, refit
 from emokit.baselines.logmel import LogMelStatistics
 from emokit.baselines.run import run_baseline, score_cell
 from emokit.core.errors import CorpusError, EmokitError
@@ -56,12 +58,24 @@ def test_refit_on_both_uses_both(rng):
     train, truth = blobs(rng, 40, 3)
     dev, dev_truth = blobs(rng, 30, 3)
     chosen = fit(train, truth, dev, dev_truth, 3)
-    both = fit(train, truth, dev, dev_truth, 3, refit_on="train+dev")
+    both = refit(chosen, np.concatenate([train, dev]), np.concatenate([truth, dev_truth]), 3)
     assert both.penalty == chosen.penalty
     reference = theirs("svm", both.penalty).fit(np.concatenate([train, dev]),
                                                 np.concatenate([truth, dev_truth]))
     np.testing.assert_array_equal(both.probabilities(dev).argmax(axis=1), reference.predict(dev))
     assert not np.allclose(both.weight, chosen.weight)
+
+
+def test_dev_is_scored_by_the_model_that_had_not_seen_it(group, emoset, tmp_path):
+    config = BaselineConfig(corpora=["emodb"], refit_on="train+dev")
+    _, (cell,) = run_baseline(config, emoset, tmp_path)
+    plain = group.cell("emodb-s0")
+    for partition, same in (("dev", True), ("test", False)):
+        one, other = (each.predictions("emodb", partition) for each in (cell, plain))
+        assert (one.read_bytes() == other.read_bytes()) is same
+    assert cell.metrics()["dev_uar"] == plain.metrics()["dev_uar"]
+    with pytest.raises(EmokitError, match="fitted on dev too, so it has nothing to say of dev"):
+        score_cell(cell, emoset, "dev")
 
 
 @pytest.mark.parametrize("classifier", ["svm", "logistic"])
@@ -172,3 +186,136 @@ def test_every_setting_of_a_baseline_has_its_group_and_effect(group, emoset, tmp
     there = pd.read_csv(cells[0].predictions("emodb", "test"))
     numbers = [name for name in here if name.startswith("p_")]
     assert list(here) != list(there) or not np.allclose(here[numbers], there[numbers])
+
+
+# what is undefined
+
+def test_what_is_undefined_when_scoring_is_the_median_of_train(rng):
+    train, truth = blobs(rng, 60, 3)
+    train[4, 1] = np.nan
+    model = fit(train, truth, train, truth, 3)
+    dev, _ = blobs(rng, 4, 3)
+    dev[0, 1], dev[1, 2] = np.nan, np.inf
+    filled = dev.copy()
+    filled[0, 1], filled[1, 2] = np.nanmedian(train[:, 1]), np.median(train[:, 2])
+    np.testing.assert_array_equal(model.probabilities(dev), model.probabilities(filled))
+
+
+def test_a_column_that_is_never_defined_does_no_harm(rng, recwarn):
+    train, truth = blobs(rng, 60, 3)
+    train[:, 2] = np.nan
+    found = fit(train, truth, train, truth, 3).probabilities(train)
+    assert np.isfinite(found).all() and not list(recwarn)
+
+
+class Gaps:
+    """Two numbers, the first undefined for every utterance that is longer than 0.31 s."""
+
+    dim = 2
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        """No settings."""
+
+    def __init__(self, config=None):
+        self.config = config or self.Config()
+
+    def __call__(self, waveform):
+        return np.array([np.nan if len(waveform) > 4960 else np.abs(waveform).mean(),
+                         waveform.std()])
+
+
+@pytest.fixture
+def gaps(monkeypatch):
+    from emokit.baselines import BASELINES
+
+    monkeypatch.setitem(BASELINES._table, "gaps", f"{__name__}:Gaps")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Gaps.__module__])
+
+
+def test_undefined_features_are_counted_and_scored_again_alike(gaps, emoset, tmp_path, caplog):
+    from emokit.corpora.store import open_corpus
+
+    caplog.set_level("WARNING", "emokit")
+    _, (cell,) = run_baseline(BaselineConfig(name="gaps", corpora=["emodb"]), emoset, tmp_path)
+    long = int((open_corpus(emoset / "emodb").audio.lengths > 4960).sum())
+    assert 0 < long < 15
+    assert cell.metrics()["missing"] == {"utterances": long, "values": long}
+    assert f"{long} of 15 utterances have features that are undefined" in caplog.text
+    path = cell.predictions("emodb", "test")
+    before = path.read_bytes()
+    path.unlink()
+    score_cell(cell, emoset, "test")
+    assert path.read_bytes() == before
+
+
+# frozen encoders
+
+@pytest.fixture
+def weights(tmp_path):
+    import torch
+
+    from emokit.models.backbones.byols import Byols, ByolsConfig
+
+    def save(seed, name="tiny.pth"):
+        torch.manual_seed(seed)
+        torch.save(Byols(ByolsConfig(width=3, bands=16, size=6)).state_dict(), tmp_path / name)
+        return str(tmp_path / name)
+
+    return save
+
+
+@pytest.fixture
+def own(emoset, tmp_path):
+    """Give a copy of the built corpora, in which features may be kept."""
+    shutil.copytree(emoset, tmp_path / "emoset", ignore=shutil.ignore_patterns("features"))
+    return tmp_path / "emoset"
+
+
+def test_an_embedding_is_fitted_by_logistic_regression_and_named_by_its_weights(
+        weights, own, tmp_path):
+    def group_of(path, **settings):
+        return run_baseline(BaselineConfig(name="embedding", path=path, corpora=["emodb"], jobs=1,
+                                           **settings), own, tmp_path / "runs")[0]
+
+    group = group_of(weights(0))
+    assert group.name.startswith("baseline-embedding-")
+    assert group.config()["classifier"] == "logistic"
+    moved = shutil.copy(weights(0), tmp_path / "moved.pth")
+    assert group_of(str(moved)).name == group.name
+    assert group_of(weights(1, "other.pth")).name != group.name
+    assert group_of(weights(0), classifier="svm").name != group.name
+
+
+def test_an_embedding_is_scored_again_by_the_same_weights_only(weights, own, tmp_path):
+    path = weights(0)
+    config = BaselineConfig(name="embedding", path=path, corpora=["emodb"], jobs=1)
+    _, (cell,) = run_baseline(config, own, tmp_path / "runs")
+    table = cell.predictions("emodb", "test")
+    before = table.read_bytes()
+    table.unlink()
+    score_cell(cell, own, "test")
+    assert table.read_bytes() == before
+    weights(1)
+    with pytest.raises(EmokitError, match="fitted to other weights than .*tiny.pth.* Run: emokit "
+                                          "baseline embedding:"):
+        score_cell(cell, own, "test")
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_recordings_are_told_apart_as_well_as_others_found(real_corpora, tmp_path):
+    # multi_corpus, section 9: logistic regression, 5 speaker folds, log-mel .76 on these excerpts
+    from emokit.corpora.build import BuildOptions, build_corpora
+    from emokit.corpora.spec import read_specs
+    from emokit.experiments.evaluate import evaluate
+
+    build_corpora(read_specs(None, ["emodb"], real_corpora), tmp_path / "emoset",
+                  BuildOptions(jobs=1, report=False))
+    for name in ("logmel", "functionals"):
+        group, _ = run_baseline(BaselineConfig(name=name, folds="all", jobs=1),
+                                tmp_path / "emoset", tmp_path / "runs")
+        found = evaluate([group.name], emoset=tmp_path / "emoset", runs=tmp_path / "runs",
+                         reports=tmp_path / "reports")
+        row, = found.summary.rows
+        assert row["n"] == 339 and row["uar"] > 0.7, name

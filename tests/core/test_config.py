@@ -92,6 +92,11 @@ def test_compositions_read_and_write(text, items):
     assert format_spec(items) == text
 
 
+def test_a_name_with_a_colon_names_a_path():
+    assert parse_spec("byols:/models/byol-s.pth(size=8)") == [
+        {"name": "byols", "path": "/models/byol-s.pth", "size": 8}]
+
+
 @pytest.mark.parametrize("text", ["+a", "a+", "a++b", "a(x)", "a+a", "a(x=1", "a b"])
 def test_broken_compositions_are_refused(text):
     with pytest.raises(ConfigError):

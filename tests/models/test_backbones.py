@@ -6,10 +6,12 @@ from torch import nn
 
 from emokit.core.errors import ConfigError
 from emokit.models.backbones import BACKBONES
+from emokit.models.backbones.byols import ByolsConfig
 from emokit.models.backbones.resnet import ResNet, ResNetConfig
 from emokit.models.masking import position_mask
 
-TINY = {"resnet": ResNetConfig(width=4, blocks=1)}
+TINY = {"resnet": ResNetConfig(width=4, blocks=1),
+        "byols": ByolsConfig(width=3, bands=16, size=6, dropout=0.0)}
 
 
 def make(name):
@@ -22,6 +24,15 @@ def padded(lengths, bands=16):
     return torch.where(position_mask(lengths, frames.shape[1])[:, :, None], frames, 0.0), lengths
 
 
+def batch_for(backbone, lengths):
+    """Give a padded batch of what a backbone takes; of waveforms 400 samples a unit of length."""
+    if backbone.input != "waveform":
+        return padded(lengths)
+    lengths = 400 * torch.tensor(lengths)
+    waveform = torch.randn(len(lengths), int(lengths.max())) / 10
+    return torch.where(position_mask(lengths, waveform.shape[1]), waveform, 0.0), lengths
+
+
 def test_every_backbone_has_a_tiny_config():
     assert set(TINY) == set(BACKBONES)
 
@@ -29,7 +40,7 @@ def test_every_backbone_has_a_tiny_config():
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_every_backbone_gives_frames_and_lengths(name):
     backbone = make(name)
-    frames, lengths = backbone(*padded([37, 20, 1]))
+    frames, lengths = backbone(*batch_for(backbone, [37, 20, 1]))
     assert backbone.name == name and backbone.input
     assert frames.shape == (3, int(lengths.max()), backbone.dim)
     assert bool((lengths >= 1).all())
@@ -38,7 +49,7 @@ def test_every_backbone_gives_frames_and_lengths(name):
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_every_backbone_gives_gradient_to_every_parameter(name):
     backbone = make(name).train()
-    frames, lengths = backbone(*padded([37, 20, 5]))
+    frames, lengths = backbone(*batch_for(backbone, [37, 20, 5]))
     (frames * torch.randn_like(frames)).sum().backward()
     for key, parameter in backbone.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, key
@@ -53,7 +64,7 @@ def test_every_site_is_called_exactly_once(name):
         for site in names:
             backbone.get_submodule(site).register_forward_hook(
                 lambda *_, site=site: calls.append(site))
-    backbone(*padded([9, 4]))
+    backbone(*batch_for(backbone, [9, 4]))
     assert sorted(calls) == sorted(site for names in sites.values() for site in names)
 
 

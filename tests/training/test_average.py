@@ -25,7 +25,7 @@ def steps(model, n):
 
 def test_average_follows_its_formula_for_weights_and_norm_statistics():
     model = small_model()
-    average = WeightAverage(model, epochs=2.0, steps=5)
+    average = WeightAverage(model, steps=10)
     expected = {name: value.clone() for name, value in model.state_dict().items()}
     for step in steps(model, 60):
         average.update(step)
@@ -44,7 +44,7 @@ def test_after_its_warm_up_it_is_pytorchs_average():
     model = small_model()
     decay = math.exp(-1 / 0.5)  # below (1 + t) / (10 + t) from step 1 on
     assert decay < 2 / 11
-    average = WeightAverage(model, epochs=0.1, steps=5)
+    average = WeightAverage(model, steps=0.5)
     other = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True)
     other.update_parameters(model)  # its first call copies
@@ -59,7 +59,7 @@ def test_after_its_warm_up_it_is_pytorchs_average():
 def test_what_does_not_change_is_averaged_bit_for_bit():
     model = small_model()
     model[0].requires_grad_(False)
-    average = WeightAverage(model, epochs=1.0, steps=10)
+    average = WeightAverage(model, steps=10)
     before = model[0].weight.clone()
     for step in steps(model, 10):
         average.update(step)
@@ -67,12 +67,12 @@ def test_what_does_not_change_is_averaged_bit_for_bit():
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_averaged_weights_are_what_is_scored_and_saved(trained, epochs):
+def test_averaged_weights_are_what_is_scored_and_saved(fit, epochs):
     from emokit.training import checkpoint
 
     settings = dict(regime="single", corpora="emodb", epochs=epochs)
-    plain, = trained(**settings).cells()
-    averaged, = trained(**settings, average_epochs=1.0).cells()
+    plain, = fit(**settings, average_share=0.0).cells()
+    averaged, = fit(**settings, average_share=0.5).cells()
     one = checkpoint.read_tensors(plain.folder / "last.safetensors")
     other = checkpoint.read_tensors(averaged.folder / "last.safetensors")
     assert one.keys() == other.keys()

@@ -66,7 +66,7 @@ PROBES = {
     "plateau_rise": (PLATEAU, 0.9, 0.0),
     "epochs": (SINGLE, 1, 2),
     "patience": ({**LONG, "learning_rate": 1e-9}, None, 1),
-    "average_epochs": (LONG, 0.0, 1.0),
+    "average_share": (LONG, 0.0, 0.5),
     "precision": (SINGLE, "float32", "bf16"),
 }
 MORE = {

@@ -24,7 +24,7 @@ REGIMES = {
     "single": dict(regime="single"),
     "pooled": dict(regime="pooled", target="arousal-valence"),
     "dense private": dict(adapters="residual(rank=full)", head="dense", shared_pooling=False),
-    "averaged weights": dict(adapters="residual", average_epochs=1.0),
+    "averaged weights": dict(adapters="residual", average_share=0.5),
     "utterance": dict(regime="single", normalisation="utterance", corpora="emodb"),
     "statistics": dict(regime="single", pooling="statistics", corpora="emodb"),
     "average": dict(regime="single", pooling="average", corpora="emodb", window=None),
@@ -72,7 +72,7 @@ def strip(history):
     dict(adapters="residual", augment="specaugment+noise"),
     dict(regime="single", corpora="emodb", schedule="plateau", patience=None, optimizer="sgd",
          learning_rate=0.01),
-    dict(adapters="residual", average_epochs=1.0, mixup=0.5),
+    dict(adapters="residual", average_share=0.5, mixup=0.5),
 ])
 def test_a_killed_run_resumes_to_identical_weights_and_history(configure, emoset, tmp_path, flags):
     from emokit.training.loop import _Trainer

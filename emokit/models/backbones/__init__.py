@@ -2,4 +2,7 @@
 
 from emokit.core.registry import Registry
 
-BACKBONES = Registry("backbone", {"resnet": "emokit.models.backbones.resnet:ResNet"})
+BACKBONES = Registry("backbone", {
+    "resnet": "emokit.models.backbones.resnet:ResNet",
+    "byols": "emokit.models.backbones.byols:Byols",
+})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -31,6 +32,20 @@ class Backbone(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Give frames [B, T, D] and lengths [B]; real positions are a prefix."""
         raise NotImplementedError
+
+    @classmethod
+    def recognises(cls, weights: Mapping[str, Tensor]) -> bool:
+        """Say whether foreign tensors are of such an encoder; then `of_weights` makes it."""
+        return False
+
+    @classmethod
+    def of_weights(cls, weights: Mapping[str, Tensor]) -> Backbone:
+        """Make the encoder, in evaluation mode, that foreign tensors are of."""
+        raise NotImplementedError
+
+    def load_start(self) -> None:
+        """Load pretrained weights that the settings name; called for new models only, since a
+        checkpoint holds all weights."""
 
     def sites(self) -> dict[str, list[str]]:
         """Give {role: names of its modules}, in the order of `forward`."""

@@ -1,0 +1,104 @@
+"""What every protocol is asked and what it gives back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emokit.core.config import to_mapping
+from emokit.core.errors import EmokitError
+from emokit.evaluation.systems import System
+from emokit.evaluation.tables import Column, render
+from emokit.experiments.config import ExperimentConfig
+from emokit.experiments.grid import Entry, Grid, failure_words
+from emokit.experiments.parameters import Stored, stored
+from emokit.experiments.results import Results, dev_uars
+from emokit.training.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What an experiment is asked for.
+
+    Args:
+        options: of the experiment.
+        config, explicit: of training, see `emokit.training.settings.resolve`.
+        folder: of the report.
+        dry_run: only list the cells and their state.
+        settings: of the comparison.
+    """
+
+    options: ExperimentConfig
+    config: TrainConfig
+    explicit: Mapping[str, Any]
+    folder: Path
+    dry_run: bool = False
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def asked(self, grid: Grid) -> dict[str, Any]:
+        """Give all settings for summary.json."""
+        return {**to_mapping(self.config), "experiment": to_mapping(self.options),
+                "seeds": grid.seeds, "corpora": [corpus.name for corpus in grid.corpora],
+                "folded": grid.folded}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What an experiment leaves behind.
+
+    Args:
+        folder: of its files; None of a dry run.
+        text: format -> the tables for stdout.
+        notes: lines for people below them.
+        failures: cells that could not be fitted.
+    """
+
+    folder: Path | None
+    text: Callable[[str], str]
+    notes: tuple[str, ...] = ()
+    failures: tuple[Entry, ...] = ()
+
+    def raise_failures(self) -> None:
+        """Raise what failed, in one line.
+
+        Raises:
+            EmokitError: a cell failed.
+        """
+        if self.failures:
+            raise EmokitError(failure_words(self.failures))
+
+
+def dry(grid: Grid) -> Report:
+    """List the cells of a grid and their state."""
+    columns = [Column("variant", "Variant"), Column("group", "Group"), Column("cell", "Cell"),
+               Column("state", "State"), Column("base", "Base")]
+    return Report(None, lambda format: render(grid.rows(), format, columns))
+
+
+def nothing(grid: Grid) -> EmokitError:
+    """Give the error that says why there is nothing to report."""
+    failures = grid.failures()
+    return EmokitError(failure_words(failures) if failures else "No cell is complete.")
+
+
+def report_of(folder: Path, results: Results, failures: Sequence[Entry],
+              methods_first: bool = False) -> Report:
+    """Give the report of methods × corpora; a program reads the first of its two tables."""
+    def both(format: str) -> str:
+        parts = [results.table(format), results.line_table(format)]
+        if methods_first:
+            parts.reverse()
+        return parts[0] if format in ("csv", "json") else "\n\n".join(parts)
+
+    return Report(folder, both, tuple(results.notes()), tuple(failures))
+
+
+def fitted(grid: Grid, names: Sequence[str]) -> tuple[
+        dict[str, System | None], dict[str, dict[str, dict[int, float]]], dict[str, Stored]]:
+    """Give systems, dev UARs and stored numbers of fitted variants."""
+    done = [name for name in names if grid.complete(name)]
+    parts = {name: stored(grid, name) for name in done}
+    return ({name: grid.system(name) for name in names},
+            {name: dev_uars(grid, grid.complete(name)) for name in names}, parts)

@@ -1,0 +1,143 @@
+"""Frozen states of scoring crops, and training and scoring from them instead of from audio."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emokit.core.seeding import generator
+from emokit.loading.batch import Batch, Targets
+from emokit.loading.sampler import Plan
+from emokit.loading.source import Source
+from emokit.training.predict import batches, mean_probabilities, scoring
+
+
+@dataclasses.dataclass(frozen=True)
+class States:
+    """Frozen states of the scoring crops of some utterances of one corpus.
+
+    Crops are in the order in which `predict.batches` scores them, so that reading is sequential
+    and a head sees the very batches that the whole model would.
+
+    Args:
+        head: id of the model's part that the corpus uses.
+        level: `embedding` or `frames`, see `emokit.training.states`.
+        rows: [n] manifest rows, ascending.
+        crops: [m, 3] int64 (index into rows, start, stop) in samples.
+        lengths: [m] states of each crop; 1 where they are embeddings.
+        values: [sum of lengths, D], memory-mapped.
+    """
+
+    head: str
+    level: str
+    rows: np.ndarray
+    crops: np.ndarray
+    lengths: np.ndarray
+    values: np.ndarray
+
+    @functools.cached_property
+    def offsets(self) -> np.ndarray:
+        """Crop i has states offsets[i] to offsets[i + 1], [m + 1]."""
+        return np.concatenate([[0], np.cumsum(self.lengths)])
+
+    @functools.cached_property
+    def _by_row(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        order = np.lexsort((self.crops[:, 1], self.crops[:, 0]))
+        first = np.searchsorted(self.crops[order, 0], np.arange(len(self.rows)))
+        return order, first, np.bincount(self.crops[:, 0], minlength=len(self.rows))
+
+    def draw(self, rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Give one crop of each row, [B] indices into `crops`.
+
+        Args:
+            rows: [B] manifest rows, all among `rows`.
+            shares: [B] in [0, 1); crop floor(share n) of n, in the order of their starts.
+        """
+        order, first, count = self._by_row
+        index = np.searchsorted(self.rows, rows)
+        return order[first[index] + (shares * count[index]).astype(int)]
+
+    def inputs(self, crops: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Give the states of crops, [B, D] or [B, T', D] padded with zeros, and their lengths."""
+        if self.level == "embedding":
+            return torch.tensor(np.asarray(self.values[crops])), torch.ones(len(crops)).long()
+        lengths = self.lengths[crops]
+        padded = torch.zeros(len(crops), int(lengths.max()), self.values.shape[1])
+        for row, crop, length in zip(padded, crops, lengths):
+            first = self.offsets[crop]
+            row[:length] = torch.tensor(np.asarray(self.values[first:first + length]))
+        return padded, torch.from_numpy(lengths)
+
+    def probabilities(self, model) -> np.ndarray:
+        """Score the utterances by what comes after the states.
+
+        Returns:
+            [n, K] float64; for embeddings made on this kind of device the same bits as
+            `predict.crop_probabilities`.
+        """
+        device = next(model.parameters()).device
+
+        def scored():
+            position = 0
+            for some in batches(map(tuple, self.crops.tolist())):
+                inputs, lengths = self.inputs(np.arange(position, position + len(some)))
+                position += len(some)
+                yield some, logits(model, Batch(inputs, lengths, self.head).to(device))
+
+        with scoring(model):
+            return mean_probabilities(scored(), len(self.rows), len(model.labels[self.head]))
+
+
+def logits(model, batch: Batch) -> Tensor:
+    """Give logits [B, K] from a batch whose inputs are states: [B, D], or frames [B, T', D]."""
+    inputs = batch.inputs
+    if inputs.dim() == 3:
+        inputs = model.pool(batch.corpus, inputs, batch.lengths)
+    return model.part(batch.corpus).head(inputs)
+
+
+def learns_head_alone(model) -> bool:
+    """Whether nothing but heads learns, so that embeddings stay what they are."""
+    learning = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    heads = {id(parameter) for corpus in model.corpora
+             for parameter in model.part(corpus).head.parameters()}
+    return bool(learning) and learning <= heads
+
+
+class StateBatches(torch.utils.data.Dataset):
+    """Batches of one epoch from states: of each utterance one scoring crop, drawn every epoch.
+
+    Args:
+        sources: the run's corpora.
+        states: of their train rows, in the same order.
+        plans: the epoch's batches.
+        seed: of the run.
+    """
+
+    def __init__(self, sources: Sequence[Source], states: Sequence[States], plans: Sequence[Plan],
+                 seed: int):
+        self.sources, self.states, self.plans = sources, states, plans
+        epochs = {plan.epoch for plan in plans}
+        # one draw a row of the manifest, so that the size of batches moves none
+        self.shares = {
+            (index, epoch): generator(seed, "crop", epoch, source.name).random(
+                len(source.classes))
+            for index, source in enumerate(sources) for epoch in epochs}
+        self.names = [source.corpus.manifest["utterance"].to_numpy(dtype=object)
+                      for source in sources]
+
+    def __len__(self) -> int:
+        return len(self.plans)
+
+    def __getitem__(self, number: int) -> Batch:
+        plan = self.plans[number]
+        source, kept = self.sources[plan.source], self.states[plan.source]
+        shares = self.shares[plan.source, plan.epoch][plan.rows]
+        inputs, lengths = kept.inputs(kept.draw(plan.rows, shares))
+        return Batch(inputs, lengths, source.head, tuple(self.names[plan.source][plan.rows]),
+                     Targets(torch.as_tensor(source.classes[plan.rows])))
