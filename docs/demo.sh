@@ -14,7 +14,7 @@ else
 fi
 # folds, so that every speaker is tested and the tests can decide; few epochs, the same for both,
 # so that the demo ends within minutes; so few want less augmentation and no averaging
-say emokit train --regime single --folds all --epochs 4 --augment specaugment --set average_share=0 --quiet
-say emokit train --adapters residual --folds all --epochs 4 --augment specaugment --set average_share=0 --quiet
+say emokit train --regime single --folds all --epochs 5 --augment specaugment --set average_share=0 --quiet
+say emokit train --adapters residual --folds all --epochs 5 --augment specaugment --set average_share=0 --quiet
 say emokit evaluate --mcnemar --quiet
 printf '\nThe report: %s\n' "$(pwd)/$(ls -td reports/*-vs-*/report.html | head -n 1)"
