@@ -1,6 +1,6 @@
 """Compare groups of runs on dev, by curves instead of by their luckiest epoch.
 
-    python benchmarks/dev_curves.py runs/GROUP…
+    python benchmarks/dev_curves.py [runs/GROUP…]
 
 For each group and corpus, means over its cells: dev UAR of the best epoch, which is too high by
 what the choice of an epoch gains; dev UAR over the last third of the epochs, which is what a
@@ -25,19 +25,22 @@ COLUMNS = [Column("group", "Group"), Column("corpus", "Corpus"), Column("cells",
 def main() -> None:
     """Print a row per group and corpus."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("groups", nargs="+", type=Path)
+    parser.add_argument("groups", nargs="*", type=Path, help="Default: all below ./runs.")
     parser.add_argument("--format", default="markdown")
     options = parser.parse_args()
     rows = []
-    for group in options.groups:
+    for group in options.groups or sorted(Path("runs").glob("*")):
         curves = collections.defaultdict(list)
-        for metrics in sorted(group.glob("*/metrics.json")):
-            lines = (metrics.parent / "history.jsonl").read_text().splitlines()
+        # linear models have no history
+        for history in sorted(group.glob("*/history.jsonl")):
+            if not (history.parent / "metrics.json").is_file():
+                continue
+            lines = history.read_text().splitlines()
             epochs = [json.loads(line)["corpora"] for line in lines]
             for corpus in epochs[0]:
                 curves[corpus].append([epoch[corpus] for epoch in epochs])
         rows += [_row(group.name, corpus, cells) for corpus, cells in sorted(curves.items())]
-    print(render(rows, options.format, COLUMNS))
+    print(render(rows, options.format, COLUMNS) if rows else "No complete cell with a history.")
 
 
 def _row(group: str, corpus: str, cells: list) -> dict:
