@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator, Sequence
 
-from emokit.cli.pages import MADE, table
+from emokit.cli.markdown import MADE, table
 from emokit.core.files import read_yaml
 from emokit.corpora import catalogue, labels, views
 from emokit.corpora.fetch import Download, downloads, steps

@@ -12,13 +12,12 @@ from typing import Any
 import click
 
 from emokit.cli import COMMANDS, group
+from emokit.cli.markdown import MADE, table
 from emokit.core.config import field_choices
 from emokit.core.files import write_text
 
 WIDTH = 96
 """Columns of help texts on the pages, whatever terminal they are made in."""
-
-MADE = "<!-- Made by `make docs` from the code. Edit the code, not this page. -->"
 
 AROUND = {
     "corpora": "Reads the catalogue and `$EMOKIT_CORPORA`. See the [pages of all corpora]"
@@ -176,14 +175,6 @@ def _feature_sets() -> Iterator[str]:
     yield "## Feature sets"
     yield table(["Name", "What"], ([f"`{name}`", _first_paragraph(BASELINES[name])]
                                    for name in BASELINES))
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """Give a Markdown table; `|` within cells is escaped."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(
-        str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
-        for line in lines)
 
 
 def _code(value: Any) -> str:
