@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from emokit.cli.markdown import MADE, table
 from emokit.core.files import read_yaml
-from emokit.corpora import catalogue, labels, views
+from emokit.corpora import catalogue, views
 from emokit.corpora.fetch import Download, downloads, steps
 from emokit.corpora.packaged import packaged
 from emokit.corpora.parsers import LISTED, PARSERS
+from emokit.corpora.words import class_word
 
 SHOWN = 12
 """Files and culprits listed on a page before the rest is only counted."""
@@ -125,7 +126,7 @@ def _labels(facts: catalogue.Entry, parser, items: list) -> str:
         return (f"{facts.classes}." if facts.classes else
                 "Not known to emokit: the labels of the lists are taken as they are.")
     counts = collections.Counter(item.emotion for item in items)
-    classes = [labels.class_word(word) for _, word in codes]
+    classes = [class_word(word) for _, word in codes]
     seen = [views.apply_view(view, facts.name, classes) for view in (
         "canonical7", "canonical4", "arousal-valence")]
     rows = []

@@ -93,7 +93,7 @@ def _entry(table: tuple[dict, dict], name: str, file: Path) -> tuple[dict, dict]
 
 def _beside(kept: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Take words that the experimenter drops or merges out of what is packaged for them."""
-    from emokit.corpora.labels import class_word
+    from emokit.corpora.words import class_word
 
     def spoken_of(key):
         words = own.get(key)

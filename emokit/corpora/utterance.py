@@ -74,7 +74,7 @@ class StandIn:
 
     Args:
         path: as published, relative to the corpus root, with the published extension.
-        emotion: canonical word that the voice should play (`emokit.corpora.labels.CANONICAL`).
+        emotion: canonical word that the voice should play (`emokit.corpora.words.CANONICAL`).
         speaker: speaker id, equal for all files of one voice.
         gender: `female`, `male` or empty.
         text: what is said, or a stable name of the sentence: equal text, equal phones.

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 
 from emokit.core.errors import ConfigError, ManifestError, choices, culprits
-from emokit.corpora import labels
 from emokit.corpora.spec import CorpusSpec
+from emokit.corpora.words import canonical, class_word
 
 VIEWS = {
     "canonical7": ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
@@ -56,7 +56,7 @@ def own_rows(spec: CorpusSpec, classes: Iterable[str]) -> dict[str, dict[str, st
             raise ConfigError(f"{spec.at('views', view)}: unknown view '{view}'. "
                               f"{choices(view, VIEWS)}")
         for word, means in words.items():
-            name = labels.class_word(word)
+            name = class_word(word)
             if name not in classes:
                 raise ConfigError(f"{spec.at('views', view, word)}: '{spec.name}' has no class "
                                   f"'{word}'. {choices(name, classes)}")
@@ -104,7 +104,7 @@ def apply_view(view: str, corpus: str, classes: Iterable[str],
         if word in said:
             result[word] = None if said[word] == "-" else said[word]
         elif view.startswith("canonical"):
-            name = labels.canonical(word)
+            name = canonical(word)
             if view == "canonical4":
                 name = _CANONICAL4.get((corpus, name), name)
             if name is None:
@@ -139,7 +139,7 @@ def _table() -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
     number, cells = 0, {}
     for row in csv.DictReader(text.splitlines()):
         number = int(row["version"])
-        key = (row["corpus"], labels.class_word(row["label"]))
+        key = (row["corpus"], class_word(row["label"]))
         if cells.setdefault(key, (row["arousal"], row["valence"])) != (
                 row["arousal"], row["valence"]):
             raise AssertionError(f"arousal_valence.csv: {key} stands twice")
@@ -148,7 +148,7 @@ def _table() -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
 
 def _cell(corpus: str, word: str) -> tuple[str, str] | None:
     cells = _table()[1]
-    word = labels.class_word(word)
+    word = class_word(word)
     return cells.get((corpus, word), cells.get(("*", word)))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from emokit.audio.read import read_int16
 from emokit.core.errors import CheckpointError, ConfigError, EmokitError, choices
-from emokit.corpora.labels import canonical
+from emokit.corpora.words import canonical
 from emokit.corpora.parsers.names import AUDIO
 from emokit.corpora.store import RATE
 from emokit.loading.source import POOLED

@@ -9,9 +9,10 @@ import pytest
 from emokit.core.errors import ConfigError
 from emokit.corpora.catalogue import entries, entry, rows
 from emokit.corpora.discovery import Found
-from emokit.corpora.labels import assign_classes, class_word
+from emokit.corpora.labels import assign_classes
 from emokit.corpora.parsers import LISTED, PARSERS
 from emokit.corpora.spec import CorpusSpec
+from emokit.corpora.words import class_word
 
 
 def test_the_26_corpora_of_emoset_are_there():

@@ -5,11 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emokit.core.errors import ConfigError, ManifestError
-from emokit.corpora.labels import (
-    CANONICAL, VERSION, absent_classes, assign_classes, canonical, class_word, normalise,
-    soft_label,
-)
+from emokit.corpora.labels import absent_classes, assign_classes, soft_label
 from emokit.corpora.spec import CorpusSpec
+from emokit.corpora.words import CANONICAL, VERSION, canonical, class_word, normalise
 
 LINES = {("classes",): "corpora.yaml:3", ("merge",): "corpora.yaml:4",
          ("merge", "calm"): "corpora.yaml:5", ("drop",): "corpora.yaml:6",

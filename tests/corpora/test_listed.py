@@ -9,7 +9,7 @@ from emokit.core.errors import CorpusError, ManifestError
 from emokit.corpora.build import BuildOptions, build_corpora
 from emokit.corpora.catalogue import entries, entry
 from emokit.corpora.discovery import discover
-from emokit.corpora.labels import CANONICAL, class_word
+from emokit.corpora.words import CANONICAL, class_word
 from emokit.corpora.parsers import LISTED, PARSERS
 from emokit.corpora.parsing import parse
 from emokit.corpora.spec import CorpusSpec, survey

@@ -11,11 +11,12 @@ import pytest
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.discovery import CROWD, discover, recognise
-from emokit.corpora.labels import CANONICAL, assign_classes
+from emokit.corpora.labels import assign_classes
 from emokit.corpora.parsers import LISTED, PARSERS, names
 from emokit.corpora.parsing import parse
 from emokit.corpora.spec import CorpusSpec
 from emokit.corpora.utterance import Misfit, Utterance
+from emokit.corpora.words import CANONICAL
 
 PUBLISHED = {"crema_d": 7442, "emodb": 535, "emogator": 32130, "nemo": 4481, "ravdess": 1440,
              "tess": 2800,

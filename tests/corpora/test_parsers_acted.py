@@ -469,7 +469,7 @@ def test_emns_list_is_read_and_stand_ins_have_its_counts(tmp_path):
     assert not misfits and PARSERS["emns"].recognises(tmp_path)
     labels = {row["path"]: PARSERS["emns"].EMOTIONS[row["label"]] for row in rows}
     assert {u.path: u.emotion for u in found} == labels
-    from emokit.corpora.labels import class_word
+    from emokit.corpora.words import class_word
 
     assert Counter(map(class_word, labels.values())) == Counter(
         item.emotion for item in PARSERS["emns"].stand_ins())
@@ -488,6 +488,6 @@ def test_asvp_list_is_read_but_for_one_file_and_stand_ins_have_its_counts(tmp_pa
     assert {u.path: u.emotion for u in found} == {
         path: words[label] for path, label in labels.items()}
     assert len({u.id for u in found}) == 13963
-    from emokit.corpora.labels import class_word
+    from emokit.corpora.words import class_word
 
     assert Counter((u.speaker, class_word(u.emotion)) for u in found) == cells("asvp_esd")

@@ -8,7 +8,7 @@ import pytest
 from emokit.core.errors import ConfigError, ManifestError
 from emokit.corpora.build import BuildOptions, build_corpora
 from emokit.corpora.catalogue import entries
-from emokit.corpora.labels import canonical, class_word
+from emokit.corpora.words import canonical, class_word
 from emokit.corpora.parsers import PARSERS
 from emokit.corpora.spec import CorpusSpec, read_specs
 from emokit.corpora.store import open_corpus

@@ -194,7 +194,7 @@ def _meanings(folder: Path, codes: Iterable[str]) -> dict[str, str]:
     Raises:
         ManifestError: codes that mean nothing.
     """
-    from emokit.corpora.labels import canonical
+    from emokit.corpora.words import canonical
 
     told, file = _label_map(folder)
     # emodb's map says Neutral where its records say neutral

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emokit.core.errors import ManifestError, culprits
-from emokit.corpora import catalogue, labels
+from emokit.corpora import catalogue
 from emokit.corpora.parsers import csv_list, names
 from emokit.corpora.utterance import StandIn, Utterance
+from emokit.corpora.words import class_word, normalise
 
 log = logging.getLogger("emokit")
 
@@ -87,14 +88,14 @@ class Listed:
             ManifestError: labels that the corpus does not have.
         """
         rows = list(csv_list.parse(root, csv_list.Config()))
-        known = {labels.class_word(word): word for word in self.EMOTIONS}
-        known |= {labels.class_word(word): means for word, means in self.also.items()}
+        known = {class_word(word): word for word in self.EMOTIONS}
+        known |= {class_word(word): means for word, means in self.also.items()}
         if not known:
             found = sorted({row.emotion for row in rows})
             log.warning(f"{self.name}: its classes are not known to emokit, so the {len(found)} "
                         f"labels of the lists are taken as they are: {culprits(found, 8)}.")
-        unknown = [row for row in rows if labels.class_word(row.emotion) not in known
-                   or labels.normalise(row.emotion) in self.unclear]
+        unknown = [row for row in rows if class_word(row.emotion) not in known
+                   or normalise(row.emotion) in self.unclear]
         if known and unknown:
             words = sorted({row.emotion for row in unknown})
             raise ManifestError(
@@ -107,7 +108,7 @@ class Listed:
         for row in rows:
             extra = {"language": language, **row.extra} if language else row.extra
             yield dataclasses.replace(
-                row, extra=extra, emotion=known.get(labels.class_word(row.emotion), row.emotion))
+                row, extra=extra, emotion=known.get(class_word(row.emotion), row.emotion))
 
     def stand_ins(self) -> Iterator[StandIn]:
         """Give as many files as the corpus is said to have, under invented names.
@@ -116,7 +117,7 @@ class Listed:
         guesses, chosen so that the 26 corpora of EmoSet (IEMOCAP with its 5531 turns of four
         classes) have the 84 181 recordings of Gerczuk et al. 2021.
         """
-        words = [labels.class_word(word) for word in self.EMOTIONS or PLACEHOLDERS]
+        words = [class_word(word) for word in self.EMOTIONS or PLACEHOLDERS]
         speakers = [f"f{number:02d}" for number in range(1, self.women + 1)]
         speakers += [f"m{number:02d}" for number in range(1, self.men + 1)]
         for index in range(self.facts.utterances):
