@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +112,11 @@ def probe(weights: Path, source, device: str = "auto") -> float:
     """
     from emokit.baselines import linear
     from emokit.models.settings import ModelSettings
-    from emokit.training.predict import selection_figures
+    from emokit.training.predict import place, selection_figures
     from emokit.training.start import make_model
 
     model, found = make_model(ModelSettings(), [source], 0, weights, {}, "head")
-    model.to(device_of(device))
+    place(model, device_of(device))
     parts = {}
     for partition in ("train", "dev"):
         rows_ = source.rows[partition]
@@ -128,25 +129,12 @@ def probe(weights: Path, source, device: str = "auto") -> float:
 
 
 def _embeddings(model, source, rows_, window: float | None) -> np.ndarray:
-    import torch
+    """Give the embedding of the middle crop of each utterance, [n, D]; what is kept is `_probe`'s
+    answer, not these."""
+    from emokit.training.states import states
 
-    from emokit.audio.crop import scoring_crops
-    from emokit.corpora.store import RATE
-    from emokit.loading.dataset import collate
-    from emokit.training.predict import batches
-
-    audio, device = source.corpus.audio, next(model.parameters()).device
-    spans = [(0, int(length)) if window is None
-             else scoring_crops(int(length), round(window * RATE), "center")[0]
-             for length in audio.lengths[rows_]]
-    model.eval()
-    result = None
-    with torch.inference_mode():
-        for some in batches([(index, *span) for index, span in enumerate(spans)]):
-            batch = collate([audio.read(int(rows_[index]), start, stop)
-                             for index, start, stop in some], source.head)
-            values = model.embed(batch.to(device)).float().cpu().numpy()
-            if result is None:
-                result = np.zeros((len(rows_), values.shape[1]))
-            result[[index for index, _, _ in some]] = values
+    with tempfile.TemporaryDirectory(prefix="emokit-probe-") as folder:
+        found = states(model, source, rows_, window, "center", folder)
+        result = np.zeros((len(rows_), found.values.shape[1]))
+        result[found.crops[:, 0]] = found.values
     return result
