@@ -40,8 +40,7 @@ _TAKES = {
 
 def recognises(root: Path) -> bool:
     """Tell by names such as `a01 (1)` in `anger/` …, or in the folder itself in flat copies."""
-    inner = [name for name in names.folders_in(root) if name.lower() in EMOTIONS.values()]
-    return any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in EMOTIONS.values(), _STEM.fullmatch)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

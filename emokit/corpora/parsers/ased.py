@@ -51,8 +51,7 @@ _MISSPELT = {
 def recognises(root: Path) -> bool:
     """Tell by names such as `a5-03-01-02-50` in `05Angry/` …, or in the folder itself."""
     known = [name.lower() for name in _FOLDERS.values()]
-    inner = [name for name in names.folders_in(root) if name.lower() in known]
-    return any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in known, _STEM.fullmatch)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

@@ -36,8 +36,7 @@ def recognises(root: Path) -> bool:
         match = _STEM.fullmatch(stem)
         return match and match[5] in EMOTIONS
 
-    inner = [name for name in names.folders_in(root) if name in set("0123456")]
-    return any(names.matches(root, folder, test) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in set("0123456"), test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

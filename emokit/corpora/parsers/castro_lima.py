@@ -54,8 +54,8 @@ _STEM = re.compile(r"(\d+)([sp])([AB])_([a-z]+)(\d+)", re.IGNORECASE)
 
 def recognises(root: Path) -> bool:
     """Tell by names such as `1sA_angry1`, in the folder itself or in those of the archives."""
-    inner = [name for name in names.folders_in(root) if name.startswith("Castro-BRM-2010")]
-    return any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner])
+    return names.matches_below(
+        root, lambda name: name.startswith("castro-brm-2010"), _STEM.fullmatch)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

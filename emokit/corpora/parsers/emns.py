@@ -35,8 +35,7 @@ _COLUMNS = ("utterance", "emotion", "gender", "level", "audio_recording")
 
 def recognises(root: Path) -> bool:
     """Tell by names such as `recorded_audio_02jmPGL` in `cleaned_webm/` or the folder itself."""
-    inner = [name for name in names.folders_in(root) if name.lower() in _FOLDERS]
-    return any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in _FOLDERS, _STEM.fullmatch)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

@@ -39,8 +39,7 @@ def recognises(root: Path) -> bool:
         match = _STEM.fullmatch(stem)
         return match and match[1] in SPEAKERS and match[3] in EMOTIONS
 
-    inner = [name for name in names.folders_in(root) if name.lower() == "wav"]
-    return any(names.matches(root, folder, test) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name == "wav", test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

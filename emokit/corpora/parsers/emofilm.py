@@ -55,8 +55,7 @@ def recognises(root: Path) -> bool:
         match = _STEM.fullmatch(stem)
         return match and match[2] in EMOTIONS
 
-    inner = [name for name in names.folders_in(root) if name.lower().startswith("wav")]
-    return any(names.matches(root, folder, test) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name.startswith("wav"), test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

@@ -42,8 +42,7 @@ _COLUMNS = ("Utterance", "Speaker", "Emotion", "Scene_ID", "Utterance_ID", "Seas
 
 def recognises(root: Path) -> bool:
     """Tell by films such as `sea1_ep1_sc1_utt1` in a folder of a partition, or by its tables."""
-    inner = [folder for folder in names.folders_in(root) if _FOLDER.fullmatch(folder)]
-    if any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner]):
+    if names.matches_below(root, _FOLDER.fullmatch, _STEM.fullmatch):
         return True
     # only here: a folder of many corpora may hold one of that name
     return all(names.find_table(root, name) for name in _TABLES.values())

@@ -25,8 +25,7 @@ _FOLDERS = ("angry", "happy", "sad", "fear", "neutral")
 
 def recognises(root: Path) -> bool:
     """Tell by names such as `19_18_ang` in `angry/`, `happy/`, … or in the folder itself."""
-    inner = [name for name in names.folders_in(root) if name.lower() in _FOLDERS]
-    return any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in _FOLDERS, _STEM.fullmatch)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

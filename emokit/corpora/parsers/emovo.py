@@ -36,8 +36,7 @@ def recognises(root: Path) -> bool:
         match = _STEM.fullmatch(stem)
         return match and match[1].lower() in EMOTIONS and match[2].lower() in SPEAKERS
 
-    inner = [name for name in names.folders_in(root) if name.lower() in SPEAKERS]
-    return any(names.matches(root, folder, test) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in SPEAKERS, test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

@@ -44,8 +44,7 @@ _CHILDREN = {"Ohm": 26, "Mont": 25}
 
 def recognises(root: Path) -> bool:
     """Tell by names such as `Ohm_01_000_00` in `wav/` or in the folder itself."""
-    inner = [name for name in names.folders_in(root) if name.lower() == "wav"]
-    return any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name == "wav", _STEM.fullmatch)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

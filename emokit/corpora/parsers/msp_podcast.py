@@ -48,8 +48,7 @@ _WORKER = ("Workers", "WorkerID", "Worker", "Annotator")
 
 def recognises(root: Path) -> bool:
     """Tell by names such as `MSP-PODCAST_0001_0008` in `Audios/`, or by its labels alone."""
-    inner = [name for name in names.folders_in(root) if name.lower() in ("audios", "audio")]
-    if any(names.matches(root, folder, _STEM.fullmatch) for folder in ["", *inner]):
+    if names.matches_below(root, lambda name: name in ("audios", "audio"), _STEM.fullmatch):
         return True
     return _table(root, "labels_consensus.csv", "labels_concensus.csv") is not None
 

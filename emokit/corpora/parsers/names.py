@@ -131,6 +131,20 @@ def matches(
     return total > 0 and 2 * right > total
 
 
+def matches_below(
+    root: Path, inner: Callable[[str], object], test: Callable[[str], object]
+) -> bool:
+    """Tell whether stems fit in a folder itself, or in one of the folders in it.
+
+    Args:
+        root: corpus folder.
+        inner: true for the name of a folder, in lower case, that holds recordings.
+        test: true for a stem of the corpus, see `matches`.
+    """
+    folders = [name for name in folders_in(root) if inner(name.lower())]
+    return any(matches(root, folder, test) for folder in ["", *folders])
+
+
 def folders_in(root: Path, folder: str = "") -> list[str]:
     """Name the visible folders directly in a folder, sorted, relative to the root."""
     try:

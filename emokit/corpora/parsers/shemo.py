@@ -39,8 +39,7 @@ def recognises(root: Path) -> bool:
         match = _STEM.fullmatch(stem)
         return match and match[3] in EMOTIONS
 
-    inner = [name for name in names.folders_in(root) if name.lower() in GENDERS.values()]
-    return any(names.matches(root, folder, test) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in GENDERS.values(), test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

@@ -40,8 +40,7 @@ def recognises(root: Path) -> bool:
         return match and match[4] in EMOTIONS
 
     known = [name.lower() for name in _FOLDERS.values()]
-    inner = [name for name in names.folders_in(root) if name.lower() in known]
-    return any(names.matches(root, folder, test) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in known, test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

@@ -34,8 +34,7 @@ def recognises(root: Path) -> bool:
         match = _STEM.fullmatch(stem)
         return match and match[2].lower() in EMOTIONS and match[3].lower() in INTENSITIES
 
-    inner = [name for name in names.folders_in(root) if name.lower() in _SETS]
-    return any(names.matches(root, folder, test) for folder in ["", *inner])
+    return names.matches_below(root, lambda name: name in _SETS, test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:
