@@ -283,7 +283,7 @@ def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
     ("zip", zipped({"a.wav": b"a" * 5000})[:-40], "no zip archive or is damaged"),
     ("tar", tarred({"a.wav": os.urandom(90_000)})[:-30_000], "is damaged"),
     ("zip", zipped({}), "holds no file"),
-])
+], ids=["page as zip", "page as tar", "cut zip", "cut tar", "empty zip"])  # bytes hold the time
 def test_a_damaged_archive_is_named_and_fetched_again(server, tmp_path, kind, data, message):
     server.files["a.bin"] = data
     items = [Download(server.url("a.bin"), unpack=kind)]
