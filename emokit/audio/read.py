@@ -66,10 +66,12 @@ class Decoded:
     Args:
         samples: [S] int16, mono.
         clipped: how many samples lay outside the range of int16 and were set to its ends.
+        overrun: in words, that the stretch ends past its file and was cut there; empty if not.
     """
 
     samples: np.ndarray
     clipped: int = 0
+    overrun: str = ""
 
 
 def probe(path: str | os.PathLike) -> Header:
@@ -108,7 +110,9 @@ def read(
             truncated, NaN) or the stretch does not lie within it; says which.
     """
     with _named(path):
-        waveform, source_rate = _waveform(path, start, end, "float32")
+        waveform, source_rate, overrun = _waveform(path, start, end, "float32")
+        if overrun:
+            raise Unreadable(overrun)
         return resample(waveform, source_rate, rate)
 
 
@@ -123,7 +127,10 @@ def read_int16(
     16-bit mono files of the same rate pass through unchanged to the bit.
     """
     with _named(path):
-        return decode(path, start, end, rate).samples
+        decoded = decode(path, start, end, rate)
+        if decoded.overrun:
+            raise Unreadable(decoded.overrun)
+        return decoded.samples
 
 
 def decode(
@@ -132,20 +139,24 @@ def decode(
     end: float | None = None,
     rate: int = RATE,
 ) -> Decoded:
-    """Read like `read_int16`, and count what was clipped.
+    """Read like `read_int16`, count what was clipped, and tell of a stretch past the end.
 
     Args:
         path: a file, or the bytes of one (see `emokit.audio.cells`).
 
+    Returns:
+        What the file holds; of a stretch that ends past it, what there is up to its end.
+
     Raises:
         Unreadable: as `read`, with the reason alone; the caller names the file.
     """
-    waveform, source_rate = _waveform(path, start, end, "int16")
+    waveform, source_rate, overrun = _waveform(path, start, end, "int16")
     if waveform.dtype == np.int16 and source_rate == rate:
-        return Decoded(waveform)
+        return Decoded(waveform, overrun=overrun)
     if waveform.dtype == np.int16:
         waveform = waveform.astype(np.float32) / 32768
-    return to_int16(resample(waveform, source_rate, rate))
+    decoded = to_int16(resample(waveform, source_rate, rate))
+    return dataclasses.replace(decoded, overrun=overrun) if overrun else decoded
 
 
 def resample(waveform: np.ndarray, source_rate: int, rate: int) -> np.ndarray:
@@ -183,10 +194,13 @@ def is_silent(samples: np.ndarray) -> bool:
     return len(samples) == 0 or int(samples.max()) - int(samples.min()) <= 2
 
 
-def _waveform(path, start, end, kind: str) -> tuple[np.ndarray, int]:
-    """Give [S] mono samples and their rate; int16 only if asked for and nothing is lost by it."""
+def _waveform(path, start, end, kind: str) -> tuple[np.ndarray, int, str]:
+    """Give [S] mono samples, their rate, and in words whether the stretch ends past the file.
+
+    They are int16 only if asked for and nothing is lost by it.
+    """
     with _opened(path) as sound:
-        first, stop = _stretch(sound, start, end)
+        first, stop, overrun = _stretch(sound, start, end)
         exact = kind == "int16" and sound.channels == 1 and sound.subtype in (
             "PCM_16", "PCM_S8", "PCM_U8")
         try:
@@ -212,24 +226,27 @@ def _waveform(path, start, end, kind: str) -> tuple[np.ndarray, int]:
         raise Unreadable("it has samples that are NaN or infinite")
     if samples.ndim == 2:
         samples = samples.mean(axis=1, dtype=np.float32)
-    return samples, rate
+    return samples, rate, overrun
 
 
-def _stretch(sound: soundfile.SoundFile, start, end) -> tuple[int, int | None]:
-    """Give the frames of a stretch; the stop is None where the length is not known beforehand."""
+def _stretch(sound: soundfile.SoundFile, start, end) -> tuple[int, int | None, str]:
+    """Give the frames of a stretch, and in words whether it ends past the file.
+
+    The stop is None where the length is not known beforehand.
+    """
     frames, rate = sound.frames, sound.samplerate
     if start is None and end is None:
-        return 0, None if frames >= _UNKNOWN_FRAMES else frames
+        return 0, None if frames >= _UNKNOWN_FRAMES else frames, ""
     length = frames / rate
     first = round((start or 0.0) * rate)
     stop = frames if end is None else round(end * rate)
-    words = f"{STRETCH} {start or 0:g} s to {length if end is None else end:g} s"
-    if first < 0 or stop - frames > END_TOLERANCE * rate:
-        raise Unreadable(f"{words} in a file of {length:.3f} s: its time stamps do not fit")
-    stop = min(stop, frames)
+    words = (f"{STRETCH} {start or 0:g} s to {length if end is None else end:g} s in a file of "
+             f"{length:.3f} s: its time stamps do not fit")
+    if first < 0 or first >= frames:
+        raise Unreadable(words)
     if first >= stop:
-        raise Unreadable(f"{words} holds no samples (the file has {length:.3f} s)")
-    return first, stop
+        raise Unreadable(f"{STRETCH} {start or 0:g} s to {stop / rate:g} s holds no samples")
+    return first, min(stop, frames), words if stop - frames > END_TOLERANCE * rate else ""
 
 
 class _named:

@@ -56,12 +56,17 @@ def _source(package: str, name: str) -> str:
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
+_PROSE, _LONG_NAME = 60, 28
+"""Letters beyond which a cell, or one of the first column, may break into lines in any table."""
+
+
 def table_html(
     rows: Iterable[Sequence[Any]],
     header: Sequence[str],
     *,
     numeric: Iterable[int] | None = None,
     wide: bool = False,
+    broad: bool = False,
     total: bool = False,
     caption: str = "",
 ):
@@ -72,6 +77,7 @@ def table_html(
         header: column heads.
         numeric: columns set flush right; by default those whose cells are all numbers.
         wide: stretch to the page's width.
+        broad: for many columns: spill over the page's margins where the window has room.
         total: set the last row apart.
         caption: a line above.
     """
@@ -85,13 +91,16 @@ def table_html(
 
     def cell(kind, value, index):
         words = ["number"] if index in numeric else []
+        text = escape(_cell_text(value))
         if kind == "td" and _is_number(value) and value == 0:
             words.append("zero")
+        if kind == "td" and len(text) > (_PROSE if index else _LONG_NAME):
+            words.append("prose")
         mark = f' class="{" ".join(words)}"' if words else ""
-        return f"<{kind}{mark}>{escape(_cell_text(value))}</{kind}>"
+        return f"<{kind}{mark}>{text}</{kind}>"
 
-    lines = ['<div class="scroll"><table class="wide">' if wide else
-             '<div class="scroll"><table>']
+    box, kind = "scroll broad" if broad else "scroll", ' class="wide"' if wide else ""
+    lines = [f'<div class="{box}"><table{kind}>']
     if caption:
         lines.append(f"<caption>{escape(caption)}</caption>")
     lines.append("<thead><tr>" + "".join(cell("th", word, index)

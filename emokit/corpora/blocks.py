@@ -20,7 +20,7 @@ from typing import BinaryIO
 from emokit.core import processes
 from emokit.core.files import disk_errors
 
-DECODER = 2
+DECODER = 3
 """Raise when stored samples would change, so that everything is decoded again."""
 
 BLOCK_FILES = 256
@@ -64,6 +64,7 @@ class Stored:
         clipped: samples that were clipped.
         problem: why it could not be read, or empty.
         silent: it holds nothing but silence.
+        overrun: in words, that its stretch ends past its file and was cut there; empty if not.
     """
 
     length: int = 0
@@ -71,6 +72,7 @@ class Stored:
     clipped: int = 0
     problem: str = ""
     silent: bool = False
+    overrun: str = ""
 
 
 def plan_blocks(items: Sequence[Item]) -> list[Block]:
@@ -126,7 +128,7 @@ def decode_block(root: str | os.PathLike, folder: Path, block: Block) -> list[St
                 file.write(data)
                 stored.append(Stored(
                     len(decoded.samples), hashlib.sha256(data).hexdigest()[:32], decoded.clipped,
-                    silent=is_silent(decoded.samples),
+                    silent=is_silent(decoded.samples), overrun=decoded.overrun,
                 ))
                 powers.append(frame_power(decoded.samples))
         os.replace(partial, samples_path)

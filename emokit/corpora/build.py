@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from emokit.core.config import knob
 from emokit.core.errors import CorpusError, EmokitError, choices, culprits
-from emokit.core.files import (
-    disk_errors, locked, read_json, remove_tree, write_csv, write_json,
-)
+from emokit.core.files import disk_errors, read_json, remove_tree, write_csv, write_json
+from emokit.corpora import swap
 from emokit.corpora.spec import CorpusSpec
 from emokit.corpora.utterance import source_id
 
@@ -33,11 +32,13 @@ class BuildOptions:
     rebuild: bool = knob(False, "Build again even where nothing changed.", cosmetic=True)
     report: bool = knob(True, "Draw report.html, some seconds for many corpora.", cosmetic=True)
     skip_unreadable: bool = knob(False, "Leave out files that cannot be read, or that are missing.")
+    allow_cut_stretches: bool = knob(
+        False, "Keep of stretches whose time stamps end past their file what the file holds.")
     allow_silence: bool = knob(False, "Keep files in which nothing can be heard.")
     allow_shared_speakers: bool = knob(False, "Accept speakers in two partitions.")
     allow_missing_classes: bool = knob(False, "Accept partitions that lack a class.")
     allow_duplicates: bool = knob(
-        False, "Accept identical audio across partitions or under two labels.")
+        False, "Accept one recording across partitions, or identical audio under two labels.")
     allow_shared_audio: bool = knob(False, "Accept identical audio in two corpora.")
     allow_shared_recordings: bool = knob(
         False, "Accept one recording in two corpora, in another coding, rate or level.")
@@ -90,6 +91,7 @@ def build_corpora(
     out: str | os.PathLike,
     options: BuildOptions = BuildOptions(),
     progress: Progress | None = None,
+    tell: Callable[[BuildResult], None] = lambda result: None,
 ) -> list[BuildResult]:
     """Build corpora into `out`, one folder each, then the index and the report over all of them.
 
@@ -102,13 +104,14 @@ def build_corpora(
         out: made if missing.
         options: see there.
         progress: see `Progress`.
+        tell: called with each result as soon as it is there.
 
     Returns:
         One result per corpus, in the order of `specs`.
 
     Raises:
-        EmokitError: in words; corpora without fault are built nevertheless, unless what is wrong
-            could be told before decoding.
+        EmokitError: in words, of every corpus; those without fault are built nevertheless, unless
+            what is wrong could be told before decoding.
     """
     from emokit.corpora.index import INDEX, write_index
 
@@ -124,30 +127,44 @@ def build_corpora(
     with contextlib.ExitStack() as locks:
         plans = {}
         for spec in specs:
-            locks.enter_context(_lock(out, spec.name))
-            _recover(out, spec.name)
+            locks.enter_context(swap.lock(out, spec.name))
+            swap.recover(out, spec.name)
             inputs = _inputs(spec, out, options)
-            former = None if options.rebuild else _former(out / spec.name, inputs)
+            former = None if options.rebuild else _former(out / spec.name, inputs, options)
             if former is not None:
                 results[spec.name] = BuildResult(spec.name, out / spec.name, "unchanged", former)
-            else:
+                continue
+            with _gathered(errors):
                 plans[spec.name] = _plan(spec, options), inputs
+        for result in results.values():
+            tell(result)
+        if errors:
+            raise _together(errors)
         for name, (plan, inputs) in plans.items():
-            try:
+            with _gathered(errors):
                 build = _build(plan, inputs, out, options, progress)
                 results[name] = BuildResult(name, out / name, "built", build)
-            except EmokitError as error:
-                errors.append(error)
-        with _lock(out, INDEX, wait=True):
-            try:
-                write_index(out, options.waived(), options.report)
-            except EmokitError as error:
-                errors.append(error)
+                tell(results[name])
+        with swap.lock(out, INDEX, wait=True), _gathered(errors):
+            write_index(out, options.waived(), options.report)
     if errors:
-        more = f" (and {len(errors) - 1} more corpora failed: " + " | ".join(
-            str(error) for error in errors[1:]) + ")" if len(errors) > 1 else ""
-        raise type(errors[0])(f"{errors[0]}{more}")
+        raise _together(errors)
     return [results[name] for name in names]
+
+
+@contextlib.contextmanager
+def _gathered(errors: list[EmokitError]) -> Iterator[None]:
+    """Put off an error, so that the other corpora have their turn."""
+    try:
+        yield
+    except EmokitError as error:
+        errors.append(error)
+
+
+def _together(errors: Sequence[EmokitError]) -> EmokitError:
+    first, *others = errors
+    more = f" (and {len(others)} more failed: {' | '.join(map(str, others))})" if others else ""
+    return type(first)(f"{first}{more}")
 
 
 def remove_corpus(out: str | os.PathLike, name: str) -> None:
@@ -162,7 +179,7 @@ def remove_corpus(out: str | os.PathLike, name: str) -> None:
     built = built_names(out)
     if name not in built:
         raise CorpusError(f"Corpus '{name}' is not built in '{out}'. {choices(name, built)}")
-    with _lock(Path(out), name), _lock(Path(out), INDEX, wait=True):
+    with swap.lock(Path(out), name), swap.lock(Path(out), INDEX, wait=True):
         # the marker of completeness goes first, so no reader sees half of it
         (Path(out) / name / BUILD).unlink()
         remove_tree(Path(out) / name)
@@ -202,13 +219,15 @@ def _emobox_lists(spec: CorpusSpec) -> list[Path]:
                   for path in (Path(spec.root) / folder).glob(pattern))
 
 
-def _former(folder: Path, inputs: str) -> dict | None:
+def _former(folder: Path, inputs: str, options: BuildOptions) -> dict | None:
     """Give build.json of a finished build from these very inputs."""
     from emokit.corpora.store import AUDIO, BUILD
 
     try:
         build = read_json(folder / BUILD)
         whole = (folder / AUDIO).stat().st_size == 2 * build["counts"]["samples"]
+        if options.allow_cut_stretches and build["counts"]["past_end"]:
+            return None
         return build if whole and inputs and build["inputs"] == inputs else None
     except (OSError, EmokitError, KeyError, TypeError):
         return None
@@ -237,11 +256,11 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     """Decode, check and lay down one corpus."""
     import numpy as np
 
-    from emokit.corpora import blocks, card, checks, manifest, ratings
+    from emokit.corpora import blocks, card, checks, manifest, ratings, recordings
     from emokit.corpora.store import AUDIO, BUILD, FINGERPRINTS, MANIFEST, OFFSETS, RATE
 
     name = plan.spec.name
-    _check_target(out / name, plan.spec)
+    swap.check_target(out / name, plan.spec)
     work = out / f".{name}.building"
     jobs = options.jobs or len(os.sched_getaffinity(0))
     planned = blocks.plan_blocks(plan.items())
@@ -255,34 +274,50 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
     stored = [done[block.index] for block in planned]
     table = plan.table.copy()
     flat = [row for rows in stored for row in rows]
+    decoded = np.array([not row.problem for row in flat])
+    if not options.allow_cut_stretches:
+        flat = [dataclasses.replace(row, problem=row.overrun) if row.overrun else row
+                for row in flat]
     table["duration"] = [row.length / RATE for row in flat]
     table["audio_hash"] = [row.digest for row in flat]
     table["silent"] = [row.silent for row in flat]
     table["clipped"] = [row.clipped for row in flat]
+    table["overrun"] = [row.overrun for row in flat]
     problems, what = _problems(plan, flat)
     rejected = _rejected(sorted([*plan.rejected, *problems]))
     write_csv(work / "rejected.csv", rejected)
     good = np.array([not row.problem for row in flat])
     n_all = len(table) if what == "utterances" else table["path"].nunique()
-    findings = checks.unreadable(n_all, problems, work / "rejected.csv", what)
+    n_cut = sum(bool(row.problem and row.overrun) for row in flat)
+    findings = checks.unreadable(n_all, problems, work / "rejected.csv", what, n_cut)
     table = table[good].reset_index(drop=True)
     if not len(table):
         checks.stop(name, findings)
-    findings += checks.silent(table) + _label_findings(plan, table)
+    findings += checks.cut_stretches(table) + checks.silent(table)
+    findings += _label_findings(plan, table)
     findings += checks.duplicates(table) + checks.clipped(table)
     waivers, warnings = checks.settle(name, findings, options.waived())
+    for row in waivers:
+        # what is finished lies elsewhere
+        row["words"] = row["words"].replace(str(work), str(out / name))
     blocks.join(work / "blocks", planned, stored, _by_block(good, stored), work / AUDIO)
     lengths = np.array([row.length for row in flat if not row.problem], np.int64)
     with disk_errors(work / OFFSETS):
         np.save(work / OFFSETS, np.concatenate([[0], np.cumsum(lengths)]))
-        np.save(work / FINGERPRINTS, blocks.fingerprints(work / "blocks", planned))
-    manifest.write(work / MANIFEST, table.drop(columns=["silent", "clipped"]))
+        prints = blocks.fingerprints(work / "blocks", planned)
+        np.save(work / FINGERPRINTS, prints[good[decoded]])
+    pairs = recordings.across_partitions(
+        work, list(zip(table["utterance"], table["audio_hash"])), table["partition"])
+    waivers += checks.settle(
+        name, checks.recordings_across_partitions(pairs), options.waived())[0]
+    manifest.write(work / MANIFEST, table.drop(columns=["silent", "clipped", "overrun"]))
     n_ratings = ratings.write(work, name, ratings.of_corpus(plan.spec), table["utterance"])
     build = card.describe(plan, table, rejected, waivers, warnings, inputs, work / MANIFEST,
                           n_ratings)
+    build["counts"]["past_end"] = n_cut
     card.write(work / "card.md", build)
     write_json(work / BUILD, build)
-    _swap(out, name)
+    swap.swap(out, name)
     return build
 
 
@@ -314,52 +349,3 @@ def _rejected(rows: Sequence[tuple[str, str]]):
     import pandas as pd
 
     return pd.DataFrame(list(rows), columns=["file", "reason"])
-
-
-def _check_target(folder: Path, spec: CorpusSpec) -> None:
-    """Never replace what emokit did not build, such as the raw corpus itself."""
-    from emokit.corpora.store import BUILD
-
-    root = Path(spec.root).resolve()
-    target = folder.resolve()
-    if root == target or target in root.parents:
-        raise CorpusError(
-            f"Corpus '{spec.name}' would be built over its own recordings in '{folder}'. Choose "
-            "another folder with --emoset."
-        )
-    if folder.exists() and not (folder / BUILD).is_file() and (
-            not folder.is_dir() or any(folder.iterdir())):
-        raise CorpusError(
-            f"'{folder}' is in the way: it is no corpus that emokit built. Move it, or choose "
-            "another folder with --emoset."
-        )
-
-
-def _swap(out: Path, name: str) -> None:
-    """Put the finished folder in the place of the former one."""
-    work, target, old = out / f".{name}.building", out / name, out / f".{name}.old"
-    remove_tree(work / "blocks")
-    with disk_errors(target):
-        if target.exists():
-            remove_tree(old)
-            os.rename(target, old)
-        os.rename(work, target)
-    remove_tree(old)
-
-
-def _recover(out: Path, name: str) -> None:
-    """Finish a swap that was killed between its two renames."""
-    from emokit.corpora.store import BUILD
-
-    work, target, old = out / f".{name}.building", out / name, out / f".{name}.old"
-    if old.exists() and not target.exists():
-        os.rename(work if (work / BUILD).is_file() else old, target)
-    if old.exists():
-        remove_tree(old)
-
-
-def _lock(out: Path, name: str, wait: bool = False):
-    """Keep two processes from building one corpus at once."""
-    return locked(out / f".{name}.lock", CorpusError(
-        f"Another process is building '{name}' in '{out}'. Wait for it, or build into another "
-        "folder with --emoset."), wait)

@@ -34,6 +34,8 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
     content.update("\0".join(plan.classes).encode())
     if plan.views:
         content.update(to_json(plan.views).encode())
+    if spec.scales:
+        content.update(to_json(spec.scales).encode())
     return {
         "corpus": spec.name,
         "signature": content.hexdigest()[:16],

@@ -205,7 +205,8 @@ def missing_files(missing: Sequence[str], n_listed: int) -> list[Finding]:
 
 
 def unreadable(
-    n_files: int, problems: Sequence[tuple[str, str]], listed: object, what: str = "files"
+    n_files: int, problems: Sequence[tuple[str, str]], listed: object, what: str = "files",
+    n_cut: int = 0,
 ) -> list[Finding]:
     """Report the files, or stretches of long files, that could not be read.
 
@@ -214,6 +215,7 @@ def unreadable(
         problems: (path, reason) of each.
         listed: the file in which all of them stand.
         what: what is counted.
+        n_cut: how many of them are stretches that begin within their file and end past it.
     """
     from emokit.audio.read import STRETCH
 
@@ -224,6 +226,8 @@ def unreadable(
     mend = ("Mend their time stamps." if n_times == len(problems) else
             "Obtain them again, mend their time stamps or remove them." if n_times else
             "Obtain them again or remove them.")
+    if n_cut:
+        mend += " To keep what the files hold of them, pass --allow-cut-stretches."
     more = f"; all of them in '{listed}'" if len(problems) > 1 else ""
     return [Finding(
         "unreadable",
@@ -232,6 +236,21 @@ def unreadable(
         len(problems), tuple(f"{path} ({reason})" for path, reason in problems[:SHOWN]),
         "--skip-unreadable", mend,
     )]
+
+
+def cut_stretches(table) -> list[Finding]:
+    """Find utterances whose time stamps end past their file, so that they were cut there.
+
+    Args:
+        table: pandas, with `utterance` and `overrun`, in words, empty where there is nothing.
+    """
+    rows = table[table["overrun"] != ""]
+    if not len(rows):
+        return []
+    return [finding(
+        "cut-stretches", "stretches end past their file and were cut there ({n}): {culprits}.",
+        [f"{source_id(row.utterance)} ({row.overrun})" for row in rows.itertuples()],
+        "--allow-cut-stretches")]
 
 
 def silent(table) -> list[Finding]:
@@ -309,6 +328,23 @@ def shared_recordings(pairs: Sequence[tuple[str, str, float]]) -> list[Finding]:
         "Training on one corpus would hear another's test audio. Drop the copies, or build these "
         "corpora into different folders with --emoset.",
     )]
+
+
+def recordings_across_partitions(pairs: Sequence[tuple[str, str, float]]) -> list[Finding]:
+    """Report one recording in two partitions, in another coding, rate or level.
+
+    Args:
+        pairs: of `emokit.corpora.recordings.across_partitions`.
+    """
+    if not pairs:
+        return []
+    return [finding(
+        "recordings-across-partitions",
+        "one recording stands in more than one partition, at another sample rate, level or coding "
+        "({n}): {culprits}.",
+        [f"{source_id(one)} = {source_id(other)} ({alike:.2f} alike)"
+         for one, other, alike in pairs],
+        "--allow-duplicates", "Remove the copies from the corpus or from its list of files.")]
 
 
 def _order(partition: str) -> int:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1]
 DECIDING = ("audio", "corpora")
 LAYS_DOWN_ONLY = frozenset({
     "build", "catalogue", "code", "discovery", "index", "inputs", "recordings", "report",
-    "speaking", "store", "synthetic"})
+    "speaking", "store", "swap", "synthetic"})
 """Modules of `emokit.corpora` that a build or its parsers import, but that change nothing in it."""
 
 WORDS = PACKAGE / "corpora" / "facts" / "emotion_words.csv"

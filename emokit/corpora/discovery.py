@@ -33,10 +33,13 @@ def discover(root: str | os.PathLike, levels: int = 2) -> list[Found]:
     """Find the corpora at a folder or at most `levels` below it, sorted by name and folder.
 
     A recognised folder is not searched further, nor is a folder below the first one that has more
-    than `CROWD` folders. A missing folder gives an empty list.
+    than `CROWD` folders. A folder that links lead to is one corpus, under the shortest of its
+    paths. A missing folder gives an empty list.
     """
-    found = _search(Path(root), levels, top=True)
-    return sorted(found, key=lambda item: (item.name, str(item.folder)))
+    found = sorted(_search(Path(root), levels, top=True),
+                   key=lambda item: (len(item.folder.parts), str(item.folder)))
+    real = {(item.name, os.path.realpath(item.folder)): item for item in reversed(found)}
+    return sorted(real.values(), key=lambda item: (item.name, str(item.folder)))
 
 
 def lowered(name: str, folder: Path, levels: int = 2) -> Path:

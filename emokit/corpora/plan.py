@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emokit.audio.cells import file_of
-from emokit.core.errors import CorpusError, culprits
+from emokit.core.errors import CorpusError, choices, culprits
 from emokit.core.files import beneath
 from emokit.corpora.blocks import Item
 from emokit.corpora.parsing import parse
@@ -18,7 +18,7 @@ from emokit.corpora.spec import CorpusSpec
 from emokit.corpora.utterance import Misfit, Utterance
 
 _OWN = ("utterance", "corpus", "path", "start", "duration", "speaker", "emotion_original",
-        "emotion", "partition", "fold", "audio_hash", "silent", "clipped", "end")
+        "emotion", "partition", "fold", "audio_hash", "silent", "clipped", "overrun", "end")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +93,9 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
         else:
             utterances.append(found)
     _check_ids(spec.name, spec.root, utterances)
+    for column, values in spec.only.items():
+        utterances, others = _only(spec, utterances, column, values)
+        rejected += others
     words = [utterance.emotion for utterance in utterances]
     classes, mapping = assign_classes(spec, words)
     absent = absent_classes(spec, words)
@@ -111,6 +114,32 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
                       for utterance, keep in zip(kept, divided) if keep)
     return Plan(spec, tuple(classes), table, stretches, tuple(rejected), info,
                 dict(sorted(dropped.items())), absent, views, tuple(missing), n_listed)
+
+
+def _only(spec: CorpusSpec, utterances: list[Utterance], column: str, values: list[str]
+          ) -> tuple[list[Utterance], list[tuple[str, str]]]:
+    """Keep the utterances with one of these values; give them, and (path, reason) of the others.
+
+    Raises:
+        CorpusError: no utterance has the column, or one of the values.
+    """
+    found = [utterance.speaker if column == "speaker" else utterance.extra.get(column)
+             for utterance in utterances]
+    where = spec.at("only", column)
+    if all(value in (None, "") for value in found):
+        known = dict.fromkeys(["speaker", *(key for one in utterances for key in one.extra)])
+        raise CorpusError(f"{where}: 'only' of '{spec.name}' names the column '{column}', which "
+                          f"none of its utterances has. {choices(column, known)}")
+    words = ["" if value is None else str(value) for value in found]
+    for value in values:
+        if value not in words:
+            raise CorpusError(f"{where}: 'only' of '{spec.name}' keeps {column} '{value}', which "
+                              f"none of its utterances has. "
+                              f"{choices(value, sorted(set(words) - {''})[:20])}")
+    keep = [word in values for word in words]
+    return ([utterance for utterance, kept in zip(utterances, keep) if kept],
+            [(utterance.path, f"left out by 'only': {column} is '{word}'")
+             for utterance, word, kept in zip(utterances, words, keep) if not kept])
 
 
 def _damaged(spec: CorpusSpec) -> dict[str, str]:

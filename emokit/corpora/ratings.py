@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from emokit.core.errors import ConfigError, choices
 from emokit.core.files import write_csv
 from emokit.corpora.spec import CorpusSpec
-from emokit.corpora.utterance import Rating
+from emokit.corpora.utterance import DIMENSIONS, Rating
 
 RATINGS = "ratings.csv"
 
@@ -21,7 +22,13 @@ def of_corpus(spec: CorpusSpec) -> Iterable[Rating]:
 
 
 def scales_of(spec: CorpusSpec) -> dict[str, list[float]]:
-    """Give the lowest and highest value of each dimension that a corpus was rated on."""
+    """Give the lowest and highest value of each dimension that a corpus was rated on.
+
+    What `scales` of its entry says beats what the parser or the format knows.
+
+    Raises:
+        ConfigError: an entry that is no dimension, or no pair of rising numbers.
+    """
     from emokit.corpora.parsers import FORMATS, PARSERS
 
     if spec.format:
@@ -29,7 +36,19 @@ def scales_of(spec: CorpusSpec) -> dict[str, list[float]]:
         scales = told(Path(spec.root), spec.settings) if told else {}
     else:
         scales = getattr(PARSERS[spec.parser], "SCALES", {})
-    return {name: [float(low), float(high)] for name, (low, high) in scales.items()}
+    _check_scales(spec)
+    return {name: [float(low), float(high)] for name, (low, high) in
+            {**scales, **spec.scales}.items()}
+
+
+def _check_scales(spec: CorpusSpec) -> None:
+    for name, ends in spec.scales.items():
+        if name not in DIMENSIONS:
+            raise ConfigError(f"{spec.at('scales', name)}: 'scales' names '{name}'. "
+                              f"{choices(name, DIMENSIONS)}")
+        if len(ends) != 2 or not ends[0] < ends[1]:
+            raise ConfigError(f"{spec.at('scales', name)}: the scale of {name} is {ends}; expected "
+                              "its lowest and highest value, e.g. [1, 5].")
 
 
 def write(folder: Path, corpus: str, ratings: Iterable[Rating], utterances: Iterable[str]) -> int:

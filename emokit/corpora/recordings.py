@@ -1,4 +1,4 @@
-"""One recording in two corpora, at whatever sample rate, level or coding.
+"""One recording in two corpora or partitions, at whatever sample rate, level or coding.
 
 Equal fingerprints make candidates, in one matrix product; their waveforms decide, which two takes
 of one sentence by one actor never share.
@@ -7,7 +7,7 @@ of one sentence by one actor never share.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,15 @@ Measured over 3149 recordings: of 2900 copies at 8 to 48 kHz, at -20 to +6 dB, a
 Opus all were candidates, of 1.3 million pairs of recordings from different corpora none.
 """
 
-MOST = 10_000
+SHAPE_WITHIN = 0.9
+"""A candidate within one corpus, where one sentence is spoken by many: these give hundreds of
+candidates from 0.8 on, and none or a few from here on (TESS 34).
+
+Measured: of copies of 208 recordings at 8 kHz, at -20 dB, as MP3 and OGG all have that shape, of
+those clipped at +6 dB 97 of 100, with half a second of silence before them 90.
+"""
+
+MOST, MOST_WITHIN = 10_000, 1000
 """Candidates whose waveforms are compared, the likeliest: synthetic voices give too many."""
 
 WAVEFORM = 0.75
@@ -67,15 +75,45 @@ def shared(
     first = np.concatenate([[0], np.cumsum([len(store) for store in stores])])
     stacked = np.concatenate(prints)
 
+    def read(index: int) -> np.ndarray:
+        return stores[group[index]].read(index - int(first[group[index]]))
+
+    rows = [row for name in names for row in corpora[name][1]]
+    return _alike(candidates(stacked, group), rows, read, stacked["centre"])
+
+
+def across_partitions(
+    folder: Path, rows: Sequence[tuple[str, str]], partitions: Sequence[str]
+) -> list[tuple[str, str, float]]:
+    """Find recordings of one corpus that stand in two partitions and differ in a sample.
+
+    Args:
+        folder: of the corpus; its samples must lie there.
+        rows: (utterance, hash of its samples) of each.
+        partitions: of each.
+
+    Returns:
+        As `shared`.
+    """
+    store = AudioStore(folder)
+    prints = _prints(store)
+    group = np.unique(np.asarray(partitions, str), return_inverse=True)[1]
+    pairs = candidates(prints, group, MOST_WITHIN, least=SHAPE_WITHIN)
+    return _alike(pairs, rows, store.read, prints["centre"])
+
+
+def _alike(
+    pairs: Sequence[tuple[int, int]], rows: Sequence[tuple[str, str]],
+    read: Callable[[int], np.ndarray], centres: np.ndarray,
+) -> list[tuple[str, str, float]]:
+    """Give the pairs that are one recording by their waveforms."""
     @functools.lru_cache(maxsize=1024)
     def spectrum(index: int) -> np.ndarray | None:
-        samples = stores[group[index]].read(index - int(first[group[index]]))
-        return _spectrum(samples, float(stacked["centre"][index]))
+        return _spectrum(read(index), float(centres[index]))
 
-    tables = [corpora[name][1] for name in names]
     found = []
-    for pair in candidates(stacked, group):
-        one, other = (tables[group[index]][index - int(first[group[index]])] for index in pair)
+    for pair in pairs:
+        one, other = (rows[index] for index in pair)
         # what is identical to the sample is a finding of its own
         if one[1] != other[1]:
             alike = _correlation(*map(spectrum, pair))
@@ -95,7 +133,8 @@ def _prints(store: AudioStore) -> np.ndarray:
 
 
 def candidates(
-    prints: np.ndarray, groups: np.ndarray, most: int = MOST, at_once: int = 512
+    prints: np.ndarray, groups: np.ndarray, most: int = MOST, at_once: int = 512,
+    least: float = SHAPE,
 ) -> list[tuple[int, int]]:
     """Give pairs of different groups that may be one recording, the lower index first, sorted.
 
@@ -107,6 +146,7 @@ def candidates(
         groups: [N] integers, such as the number of the corpus.
         most: pairs given, those of the likest shapes.
         at_once: rows compared at a time.
+        least: correlation of shapes from which a pair is one.
     """
     known = np.flatnonzero(prints["spread"] > 0)
     order = known[np.argsort(prints["spread"][known], kind="stable")]
@@ -114,7 +154,7 @@ def candidates(
     shapes = prints["shape"][order].astype(np.float32)
     shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
     group = groups[order]
-    pairs, scores, least = np.zeros((0, 2), np.int64), np.zeros(0, np.float32), SHAPE
+    pairs, scores = np.zeros((0, 2), np.int64), np.zeros(0, np.float32)
     for first in range(0, len(order), at_once):
         last = min(first + at_once, len(order))
         end = int(np.searchsorted(spread, spread[last - 1] + SPREAD, "right"))

@@ -55,11 +55,15 @@ class CorpusSpec:
     classes: list[str] | None = knob(None, "Classes to keep, in this order; all if unset.")
     merge: dict[str, str] = knob({}, "Original word to the class it becomes.")
     drop: list[str] = knob([], "Original words to leave out.")
+    only: dict[str, list[str]] = knob(
+        {}, "Column to the values that are kept: part of a corpus as a corpus of its own.")
     emotions: dict[str, str] = knob({}, "Code in the list or path to the word it means.")
     partitions: PartitionRule = knob(PartitionRule(), "How the corpus is divided.")
     language: str = knob("", "ISO 639 code, where the corpus does not say.")
     views: dict[str, dict[str, str]] = knob(
         {}, "View to word to its class there, where the tables do not know the word.")
+    scales: dict[str, list[float]] = knob(
+        {}, "Dimension to lowest and highest value of its scale, where the corpus does not say.")
     lines: Mapping[tuple, str] = dataclasses.field(
         default_factory=dict, compare=False, repr=False, metadata={"cosmetic": True})
     packaged: str = dataclasses.field(
@@ -72,8 +76,8 @@ class CorpusSpec:
         return self.lines.get(keys, f"corpus '{self.name}'")
 
 
-_KEYS = ("root", "parser", "format", "classes", "merge", "drop", "emotions", "partitions",
-         "language", "views")
+_KEYS = ("root", "parser", "format", "classes", "merge", "drop", "only", "emotions", "partitions",
+         "language", "views", "scales")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -262,6 +266,9 @@ def _spec(name, raw, places, file, environment) -> CorpusSpec:
             )
     values = {key: _words(raw[key]) if key in ("classes", "drop", "merge", "emotions")
               else raw[key] for key in raw if key in _KEYS and key != "partitions"}
+    if isinstance(values.get("only"), dict):
+        values["only"] = {key: _words(value if isinstance(value, list) else [value])
+                          for key, value in values["only"].items()}
     if "root" in values:
         values["root"] = _path(values["root"], at("root"), "root", file, environment)
     elif module:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+DIMENSIONS = ("arousal", "valence", "dominance")
+"""Columns of the manifest, on the corpus's own scale."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:

@@ -39,6 +39,17 @@ def view_classes(view: str) -> tuple[str, ...]:
     return VIEWS[view]
 
 
+def split_target(target: str) -> tuple[str, bool]:
+    """Give what a target asks for: (view of the classes or empty, whether dimensions).
+
+    Example:
+        >>> split_target("dimensions"), split_target("canonical4+dimensions")
+        (('', True), ('canonical4', True))
+    """
+    view, _, rest = target.partition("+")
+    return ("", True) if view == "dimensions" else (view, rest == "dimensions")
+
+
 def own_rows(spec: CorpusSpec, classes: Iterable[str]) -> dict[str, dict[str, str]]:
     """Check what `views` of an entry of `corpora.yaml` says of a corpus's classes.
 

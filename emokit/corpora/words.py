@@ -26,6 +26,7 @@ def _facts() -> tuple[int, dict[str, str], tuple[str, ...]]:
     return version, meaning, tuple(words)
 
 
+@functools.lru_cache(maxsize=4096)
 def normalise(word: str) -> str:
     """Spell a word as classes are spelt: NFC, lower case, `_` for everything that is no letter.
 

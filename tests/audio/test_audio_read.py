@@ -82,6 +82,16 @@ def test_a_stretch_outside_the_file_is_an_error(tmp_path, start, end):
         audio.read(tmp_path / "a.wav", start, end)
 
 
+def test_decoding_gives_what_there_is_of_a_stretch_past_the_end_and_says_so(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.linspace(-0.5, 0.5, 8000), 8000)
+    decoded = audio.decode(tmp_path / "a.wav", 0.5, 2.0)
+    assert len(decoded.samples) == 8000
+    assert decoded.overrun.startswith("a stretch from 0.5 s to 2 s in a file of 1.000 s")
+    assert audio.decode(tmp_path / "a.wav", 0.5, 1.01).overrun == ""
+    with pytest.raises(CorpusError, match="time stamps do not fit"):
+        audio.decode(tmp_path / "a.wav", 1.0, 2.0)
+
+
 def test_probe_tells_the_header(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((100, 2)), 44100, subtype="PCM_24")
     header = audio.probe(tmp_path / "a.wav")

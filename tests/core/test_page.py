@@ -51,3 +51,17 @@ def test_undefined_cells_are_dashes_and_number_columns_stand_right():
     text = table_html([["a", 1.5, float("nan")], ["b", 12345, None]], ["x", "y", "z"], numeric=[1])
     assert text.count("–") == 2
     assert '<td class="number">12,345</td>' in text
+
+
+def test_long_texts_may_break_and_short_ones_stay_on_their_line():
+    text = table_html([["emodb", "71.2 ± 1.1 (+) a", "w" * 61], ["a" * 29, "x", "y"]],
+                      ["Corpus", "joint", "Words"])
+    assert text.count('class="prose"') == 2
+    assert "<td>71.2 ± 1.1 (+) a</td>" in text
+    rules = page("t", "b")
+    assert ".tight td { white-space: nowrap; }" in rules and "position: sticky" in rules
+
+
+def test_only_tables_of_many_columns_leave_the_margins():
+    assert '<div class="scroll broad">' in table_html([["a"]], ["x"], broad=True)
+    assert '<div class="scroll">' in table_html([["a"]], ["x"])

@@ -191,6 +191,24 @@ def test_one_faulty_corpus_does_not_keep_others_from_being_built(tmp_path, raw):
     assert list(read_csv(tmp_path / "emoset" / "index.csv")["corpus"]) == ["yours"]
 
 
+def test_results_are_told_as_they_come_and_all_errors_together(tmp_path, raw):
+    other = make_corpus(tmp_path / "other", first_seed=1000)
+    third = make_corpus(tmp_path / "third", first_seed=2000)
+    told = []
+    (raw / "s0" / "anger_0.wav").write_bytes(b"")
+    specs = specs_of(tmp_path, mine=raw, yours=other)
+    with pytest.raises(CorpusError):
+        build_corpora(specs, tmp_path / "emoset", QUICK, tell=told.append)
+    assert [(result.name, result.state) for result in told] == [("yours", "built")]
+    # what can be told before decoding is told of every corpus, and nothing is decoded
+    told.clear()
+    specs = specs_of(tmp_path, mine=(raw, "drop: [sadnes]"), yours=other,
+                     zebra=(third, "classes: [angr]"))
+    with pytest.raises(EmokitError, match=r"sadnes.*\(and 1 more failed: .*angr"):
+        build_corpora(specs, tmp_path / "emoset", QUICK, tell=told.append)
+    assert [(result.name, result.state) for result in told] == [("yours", "unchanged")]
+
+
 def test_build_json_counts_what_is_there(tmp_path, raw):
     build(tmp_path, mine=raw)
     counts = read_json(tmp_path / "emoset" / "mine" / "build.json")["counts"]

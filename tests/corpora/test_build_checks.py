@@ -6,7 +6,8 @@ from build_tools import build, contents, make_corpus, noise
 from emokit.core.errors import CorpusError
 from emokit.core.files import read_csv, read_json
 from emokit.corpora import checks
-from emokit.corpora.build import BuildOptions
+from emokit.corpora.build import BuildOptions, build_corpora
+from emokit.corpora.spec import read_specs
 from emokit.corpora.store import open_corpus
 from emokit.testing import write_wav
 
@@ -121,6 +122,62 @@ def test_a_file_that_cannot_be_read_stops(tmp_path, raw, plant, words):
     for index, path in enumerate(corpus.manifest["path"]):
         samples, _ = soundfile.read(raw / path, dtype="int16")
         assert np.array_equal(corpus.audio.read(index), samples)
+
+
+@pytest.fixture
+def stretches(tmp_path):
+    """A corpus cut by times from one file a speaker, and the lines of its list."""
+    rng = np.random.default_rng(0)
+    lines = ["file,label,speaker,start,end"]
+    for speaker in "abcde":
+        write_wav(tmp_path / f"raw/{speaker}.wav", rng.uniform(-0.3, 0.3, 32_000))
+        lines += [f"{speaker}.wav,{word},{speaker},{start},{start + 0.5}"
+                  for start, word in ((0.0, "anger"), (0.5, "sadness"), (1.0, "anger"),
+                                      (1.5, "sadness"))]
+    return tmp_path / "raw", lines
+
+
+def build_list(tmp_path, root, lines, **flags):
+    if not (root / "list.csv").exists():
+        (root / "list.csv").write_text("\n".join(lines))
+    (tmp_path / "corpora.yaml").write_text(f"mine: {{format: csv, root: {root}}}\n")
+    result, = build_corpora(read_specs(tmp_path / "corpora.yaml"), tmp_path / "emoset",
+                            BuildOptions(jobs=1, report=False, **flags))
+    return result
+
+
+def test_stretches_past_the_end_are_left_out_or_cut_as_a_flag_says(tmp_path, stretches):
+    root, lines = stretches
+    lines[4] = "a.wav,sadness,a,1.5,2.05"
+    lines[8] = "b.wav,sadness,b,1.5,9"
+    with pytest.raises(CorpusError, match=r"2 of 20 utterances cannot be read; first: a\.wav \("
+                       r"a@1\.5-2\.05: a stretch from 1\.5 s to 2\.05 s in a file of 2\.000 s.*keep"
+                       r" what the files hold of them, pass --allow-cut-.*--skip-unreadable"):
+        build_list(tmp_path, root, lines)
+    without = build_list(tmp_path, root, lines, skip_unreadable=True)
+    assert without.build["counts"]["utterances"] == 18
+    assert str(tmp_path / "emoset/mine/rejected.csv") in without.build["waivers"][0]["words"]
+    # what the flag would give is not what is there
+    cut = build_list(tmp_path, root, lines, allow_cut_stretches=True)
+    assert cut.state == "built" and cut.build["counts"]["utterances"] == 20
+    waiver, = cut.build["waivers"]
+    assert (waiver["check"], waiver["count"], waiver["flag"]) == (
+        "cut-stretches", 2, "--allow-cut-stretches")
+    assert waiver["culprits"][0].startswith("a@1.5-2.05 (a stretch from 1.5 s to 2.05 s")
+    corpus = open_corpus(tmp_path / "emoset/mine")
+    rows = corpus.manifest.set_index("utterance")["duration"]
+    assert rows["mine/a@1.5-2.05"] == rows["mine/b@1.5-9"] == 0.5
+    assert len(np.load(tmp_path / "emoset/mine/fingerprints.npy")) == 20
+    again = build_list(tmp_path, root, lines, allow_cut_stretches=True)
+    assert again.state == "unchanged"
+
+
+def test_a_stretch_that_begins_past_the_end_is_not_cut(tmp_path, stretches):
+    root, lines = stretches
+    lines[4] = "a.wav,sadness,a,2.5,3"
+    with pytest.raises(CorpusError, match="1 of 20 utterances cannot be read") as caught:
+        build_list(tmp_path, root, lines, allow_cut_stretches=True)
+    assert "cut-stretches" not in str(caught.value)
 
 
 def test_all_unreadable_files_are_listed_where_the_error_says(tmp_path, raw):

@@ -157,6 +157,28 @@ def test_one_recording_in_two_corpora_stops_the_index_until_waived(tmp_path, pai
         build(tmp_path, options=BuildOptions(jobs=1, allow_shared_recordings=True), **pair)
 
 
+def test_one_recording_in_two_partitions_of_a_corpus_stops_the_build_until_waived(tmp_path):
+    raw = make_corpus(tmp_path / "raw")
+    build(tmp_path, "probe", mine=raw)
+    table = read_csv(tmp_path / "probe/mine/manifest.csv")
+    train, test = (table.loc[table["partition"] == name, "speaker"].iloc[0].partition("/")[2]
+                   for name in ("train", "test"))
+    write_wav(raw / train / "anger_7.wav", voice())
+    copy = soxr.resample(0.35 * voice(), 16_000, 8000)
+    write_wav(raw / train / "anger_8.wav", copy, 8000)
+    build(tmp_path, mine=raw)
+    # within one partition a copy leaks nothing
+    assert read_json(tmp_path / "emoset/mine/build.json")["waivers"] == []
+    write_wav(raw / test / "anger_9.wav", copy, 8000)
+    (raw / train / "anger_8.wav").unlink()
+    with pytest.raises(CorpusError, match=r"stands in more than one partition, at.*\(1\): .*_[79] ="
+                       r" .*_[79] \([01]\.\d\d alike\)\..*--allow-duplicates"):
+        build(tmp_path, mine=raw)
+    build(tmp_path, mine=raw, options=BuildOptions(jobs=1, report=False, allow_duplicates=True))
+    waivers = read_json(tmp_path / "emoset/mine/build.json")["waivers"]
+    assert [row["check"] for row in waivers] == ["recordings-across-partitions"]
+
+
 def test_fingerprints_stand_in_the_order_of_the_manifest(tmp_path, pair):
     write_wav(pair["mine"] / "s0" / "anger_3.wav", np.zeros(0))
     build(tmp_path, mine=pair["mine"],

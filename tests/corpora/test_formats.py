@@ -93,6 +93,15 @@ def test_each_broken_line_is_named(tmp_path, text, message):
         read(tmp_path)
 
 
+def test_a_quote_that_is_not_closed_swallows_no_lines(tmp_path):
+    write(tmp_path, ["a.wav", "b.wav"],
+          labels='file,label,text\na.wav,joy,"Ciao\nb.wav,joy,Ciao\n')
+    with pytest.raises(ManifestError, match=r"els\.csv:2: this is no row .*Is a quote not closed"):
+        read(tmp_path)
+    write(tmp_path, [], labels='file,label,text\na.wav,joy,"a ""b"", c"\nb.wav,joy,a "b"\n')
+    assert [item.extra["text"] for item in read(tmp_path)] == ['a "b", c', 'a "b"']
+
+
 def test_one_file_in_two_lists_is_an_error(tmp_path):
     write(tmp_path, ["x.wav"], train="file,label\nx.wav,a\n", test="file,label\nx.wav,a\n")
     with pytest.raises(ManifestError, match=r"test.csv:2: 'x.wav' is listed twice.*train.csv:2"):

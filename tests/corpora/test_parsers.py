@@ -187,6 +187,25 @@ def test_ravdess_song_and_video_are_misfits(tmp_path):
         ["a", "video"], ["unknown", "emotion"], ["song;", "only"]]
 
 
+def test_ravdess_in_one_folder_is_recognised_but_one_actor_is_not(tmp_path):
+    touch(tmp_path, "flat/03-01-05-02-01-02-01.wav", "flat/03-01-05-02-01-02-24.wav",
+          "x/Actor_01/03-01-05-02-01-02-01.wav", "y/03-01-05-02-01-02-34.wav")
+    assert PARSERS["ravdess"].recognises(tmp_path / "flat")
+    assert not PARSERS["ravdess"].recognises(tmp_path / "x/Actor_01")
+    assert not PARSERS["ravdess"].recognises(tmp_path / "y")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_may_not_be_listed_is_named(tmp_path):
+    touch(tmp_path, "wav/03a01Fa.wav")
+    (tmp_path / "wav").chmod(0)
+    try:
+        with pytest.raises(CorpusError, match="Cannot list the folder '.*wav': permission denied"):
+            names.audio_files(tmp_path)
+    finally:
+        (tmp_path / "wav").chmod(0o755)
+
+
 def test_a_scheme_like_ravdess_with_other_actors_is_not_ravdess(tmp_path):
     touch(tmp_path, "Actor_01/03-01-05-02-01-02-01.wav", "Actor_34/03-01-05-02-01-02-34.wav")
     assert not PARSERS["ravdess"].recognises(tmp_path)

@@ -561,6 +561,20 @@ def test_m3ed_broken_annotation_is_named(text, tmp_path):
         read("m3ed", tmp_path)
 
 
+def test_m3ed_a_key_that_stands_twice_is_named(tmp_path):
+    def turn(word):
+        return {"Speaker": "A", "EmoAnnotation": {"final_main_emo": word, "final_mul_emo": word}}
+
+    text = json.dumps({"anjia": {"anjia_1": {"SpeakerInfo": {}, "Dialog": {
+        "anjia_1_1": turn("Sad"), "anjia_1_2": turn("Anger")}}}})
+    put(tmp_path, ["modality_speech/A_anjia_1_1.wav"],
+        {"annotation.json": text.replace("anjia_1_2", "anjia_1_1")})
+    with pytest.raises(CorpusError, match=r"annotation.json: the key 'anjia_1_1' stands twice"):
+        read("m3ed", tmp_path)
+    (tmp_path / "annotation.json").write_text(text)
+    assert [item.emotion for item in read("m3ed", tmp_path)[0].values()] == ["sad"]
+
+
 def test_mer2023_sets_and_unlabelled_clips(tmp_path):
     put(tmp_path, ["mer2023train/train/sample_00000001.avi", "test1/sample_00000002.avi",
                    "test3/sample_00000003.avi"], {

@@ -275,6 +275,16 @@ def test_emozionalmente_votes_become_soft_labels_and_ratings(tmp_path):
         "1", "r2", "surprise", {"quality": 0.0})
 
 
+def test_emozionalmente_takes_an_empty_vote_and_refuses_an_unknown_one(tmp_path):
+    samples = "1.wav,Ciao,italian,abc,joy\n"
+    emozionalmente(tmp_path, samples, "1.wav,r1,good,joy\n1.wav,r2,good,\n")
+    extra = read("emozionalmente", tmp_path)[0]["1"].extra
+    assert extra["n_ratings"] == 1 and extra["agreement"] == 1
+    emozionalmente(tmp_path, samples, "1.wav,r1,good,joy\n1.wav,r2,good,glee\n")
+    with pytest.raises(CorpusError, match=r"evaluations\.csv:3: unknown label 'glee'"):
+        read("emozionalmente", tmp_path)
+
+
 def test_emozionalmente_without_its_further_tables_still_has_labels(tmp_path):
     emozionalmente(tmp_path, "1.wav,Ciao,italian,abc,anger\n2.wav,Ciao,italian,abc,joy\n")
     utterances, misfits = read("emozionalmente", tmp_path)

@@ -292,6 +292,16 @@ def test_a_bad_stretch_is_named_by_its_utterance_and_its_times_are_to_be_mended(
     assert rejected["reason"][0].startswith("sad_m5: a stretch from 5 s to 14 s")
 
 
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path):
+    lines = ["file,label", "0.wav,anger", '1.wav,"ang""er', *(f"{n}.wav,joy" for n in range(2, 40))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    with pytest.raises(CorpusError, match=r"t\.csv:3: this row ends in line 41: a quote in it is"):
+        list(tables.read_table(tmp_path / "t.csv", ["file"]))
+    (tmp_path / "t.csv").write_text('file,text\n0.wav,"two\nlines"\n1.wav,"a ""word"""\n')
+    assert [row["text"] for row in tables.read_table(tmp_path / "t.csv", ["file"])] == [
+        "two\nlines", 'a "word"']
+
+
 @pytest.mark.real
 @pytest.mark.skipif(not os.environ.get("EMOKIT_CORPORA"), reason="EMOKIT_CORPORA is not set")
 @pytest.mark.parametrize("name, folder", [

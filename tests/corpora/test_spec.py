@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from emokit.cli import group
 from emokit.core.config import signature
 from emokit.core.errors import ConfigError, CorpusError
-from emokit.corpora.discovery import lowered
+from emokit.corpora.discovery import discover, lowered
 from emokit.corpora.parsers import PARSERS
 from emokit.corpora.parsers.names import find_table
 from emokit.corpora.parsing import parse
-from emokit.corpora.spec import PartitionRule, packaged, read_specs, survey
+from emokit.corpora.spec import CorpusSpec, PartitionRule, packaged, read_specs, survey
 from emokit.testing import tiny_corpus
 
 
@@ -222,6 +222,15 @@ def test_a_parser_reads_the_same_from_one_folder_above(name, tmp_path):
         dataclasses.replace(item, path="") for item in PARSERS[name].parse(inner)]
 
 
+def test_a_folder_that_links_lead_to_is_one_corpus(folder):
+    (folder / "again").symlink_to(folder / "EmoDB")
+    (folder / "EmoDB/loop").symlink_to(folder)
+    (folder / "nested").mkdir()
+    (folder / "nested/third").symlink_to(folder / "EmoDB")
+    found = [item for item in discover(folder) if item.name == "emodb"]
+    assert [item.folder for item in found] == [folder / "EmoDB"]
+
+
 def test_tables_that_are_not_there_are_told_with_what_they_would_say(tmp_path, caplog):
     tiny_corpus(tmp_path / "c", "crema_d", n_speakers=2, per_class=1)
     spec, = read_specs(yaml(tmp_path, "crema_d: {root: c}\n"))
@@ -241,6 +250,32 @@ def test_tables_that_are_not_there_are_told_with_what_they_would_say(tmp_path, c
 def test_tables_that_may_be_missing_are_those_of_the_published_layout(name, places, tmp_path):
     tiny_corpus(tmp_path, name, n_speakers=2, per_class=1)
     assert find_table(tmp_path, *places)
+
+
+@pytest.mark.parametrize("name", ["iemocap", "castro_lima", "thorsten"])
+def test_tables_in_a_folder_of_the_archive_are_not_called_missing(name, tmp_path, caplog):
+    if name == "iemocap":
+        tiny_corpus(tmp_path / "IEMOCAP_full_release", name, n_speakers=2, per_class=1)
+    else:
+        tiny_corpus(tmp_path, name, n_speakers=2, per_class=1)
+    if name == "castro_lima":
+        inner = tmp_path / "Castro-BRM-2010_Sents"
+        inner.mkdir()
+        for path in list(tmp_path.glob("*.*")):
+            # one table is published with a blank before its name
+            path.rename(inner / (" " * path.name.startswith("Castro") + path.name))
+    spec = CorpusSpec(name=name, parser=name, root=str(tmp_path))
+    with heard(caplog):
+        list(parse(spec))
+    assert not caplog.text
+    for path in [*tmp_path.rglob("*.txt"), *tmp_path.rglob("*metadata.csv")]:
+        if "EmoEvaluation" not in path.parts:
+            path.unlink()
+    for folder in tmp_path.rglob("transcriptions"):
+        folder.rmdir()
+    with heard(caplog):
+        list(parse(spec))
+    assert "texts" in caplog.text and caplog.text.count("unknown.") == 1 + (name == "castro_lima")
 
 
 def test_empty_and_missing_default_roots_are_told_apart(tmp_path):

@@ -19,7 +19,7 @@ from typing import Any
 from emokit.core.config import knob
 from emokit.core.errors import CorpusError, ManifestError, choices, culprits
 from emokit.corpora.parsers import records
-from emokit.corpora.utterance import Misfit, Utterance
+from emokit.corpora.utterance import DIMENSIONS, Misfit, Utterance
 
 HEADER = "db.yaml"
 LEVELS = 3
@@ -62,7 +62,7 @@ def scales(root: Path, settings: Config) -> dict[str, tuple[float, float]]:
         for table in db.tables:
             for name, column in db[table].columns.items():
                 scheme, target = column.scheme, renamed.get(name, name)
-                if target in records.DIMENSIONS and scheme is not None and None not in (
+                if target in DIMENSIONS and scheme is not None and None not in (
                         scheme.minimum, scheme.maximum):
                     found.setdefault(target, (float(scheme.minimum), float(scheme.maximum)))
     return found

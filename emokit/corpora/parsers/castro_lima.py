@@ -24,6 +24,12 @@ MATERIALS = {"s": "sentence", "p": "pseudosentence"}
 TABLES = {"s": "Castro_2010_AppxB_Sents.txt", "p": "Castro_2010_AppxB_Pseudosents.txt"}
 """Listeners' judgements of each recording; intensity is a mean from 1 to 7."""
 
+OPTIONAL = {
+    tuple(f"{folder}{blank}{table}" for folder in ("", "*/") for blank in ("", " ")):
+        f"texts and intensities of the {MATERIALS[code]}s are"
+    for code, table in TABLES.items()
+}
+
 TEXTS = {
     "estaMesa": "Esta mesa é de madeira", "oRadio": "O rádio está ligado",
     "aqueleLivro": "Aquele livro é de história", "aTerra": "A Terra é um planeta",

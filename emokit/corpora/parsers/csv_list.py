@@ -138,15 +138,18 @@ def _partition_of(path: Path) -> str:
 
 def _rows(path: Path, settings: Config) -> Iterator[tuple[int, dict[str, str]]]:
     renamed = settings.columns or {}
+    line = 1
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
             separator = max(",;\t", key=header.count)
-            reader = csv.DictReader(file, delimiter=separator, skipinitialspace=True)
+            # a quote that is never closed would swallow all further rows
+            reader = csv.DictReader(file, delimiter=separator, skipinitialspace=True, strict=True)
             header = [(name or "").strip() for name in reader.fieldnames or ()]
             if not header:
                 raise ManifestError(f"'{path}' is empty. List the files in it: file,label.")
+            line = reader.line_num + 1
             unknown = [name for name in renamed if name not in header]
             reader.fieldnames = [renamed.get(name, name) for name in header]
             lacking = [name for name in ("file", "label") if name not in reader.fieldnames]
@@ -173,12 +176,14 @@ def _rows(path: Path, settings: Config) -> Iterator[tuple[int, dict[str, str]]]:
                             "the line."
                         )
                 yield reader.line_num, cells
+                line = reader.line_num + 1
     except UnicodeDecodeError:
         raise ManifestError(f"'{path}' is not UTF-8. Save it as UTF-8.") from None
     except OSError as error:
         raise ManifestError(f"Cannot read '{path}': {error.strerror or error}.") from None
     except csv.Error as error:
-        raise ManifestError(f"'{path}' is not a CSV table ({error}).") from None
+        raise ManifestError(f"{path}:{line}: this is no row of a CSV table ({error}). Is a quote "
+                            "not closed?") from None
 
 
 def _locate(index: names.Index, root: Path, list_path: Path, file: str, where: str) -> str | None:

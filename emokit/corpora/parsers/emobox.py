@@ -18,6 +18,7 @@ from emokit.core.config import knob
 from emokit.core.errors import ConfigError, CorpusError, ManifestError, choices, culprits
 from emokit.corpora import catalogue
 from emokit.corpora.parsers import names, records
+from emokit.corpora.parsers.tables import parse_json
 from emokit.corpora.utterance import Utterance
 
 PARTS = {"train": "train", "valid": "dev", "test": "test"}
@@ -183,7 +184,7 @@ def _label_map(folder: Path) -> tuple[dict[str, str], str]:
         return {}, " or ".join(MEANINGS)
     try:
         return {str(code): str(word) for code, word
-                in json.loads(path.read_text(encoding="utf-8")).items()}, path.name
+                in parse_json(path.read_text(encoding="utf-8"), str(path)).items()}, path.name
     except (OSError, ValueError, AttributeError) as error:
         raise CorpusError(f"Cannot read '{path}': {error}. Load it again from EmoBox.") from None
 

@@ -21,6 +21,7 @@ EMOTIONS = {
 }
 LANGUAGE = "en"
 SPEAKERS = {"bea": "female", "jenie": "female", "josh": "male", "sam": "male"}
+OPTIONAL = {("cmuarctic.data",): "texts (CMU Arctic's list, which is no part of the download) are"}
 NOTES = (
     "josh has neither anger nor disgust. Names give neither speaker nor a number unique in the "
     "corpus: the folder does, so keep the folders. bea's files have 44.1 kHz, the others 16 kHz."

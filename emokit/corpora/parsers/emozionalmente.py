@@ -22,6 +22,10 @@ SOURCE = (
 EMOTIONS = {word: word for word in (
     "anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise")}
 LANGUAGE = "it"
+OPTIONAL = {
+    ("metadata/users.csv", "users.csv"): "gender and age are",
+    ("metadata/evaluations.csv", "evaluations.csv"): "votes and agreement of the raters are",
+}
 NOTES = (
     "Recorded at home: 3.8 % of the votes call the quality of a clip bad. Listeners agree with the "
     "acted emotion in 66 % of the votes. 34 times a rater judged a clip more than once; each of "
@@ -84,11 +88,14 @@ def ratings(root: Path) -> Iterator[Rating]:
     """Read every judgement: the emotion heard, and `quality`, 1 for good and 0 for bad.
 
     Raises:
-        CorpusError: `evaluations.csv` lacks its columns.
+        CorpusError: `evaluations.csv` lacks its columns, or has an unknown emotion.
     """
     path = _table(root, "evaluations")
     columns = ("file_name", "evaluator", "audio_quality", "emotion_recognized")
-    for row in read_table(path, columns) if path else ():
+    rows = list(read_table(path, columns)) if path else []
+    # who gave no answer did not recognise another emotion
+    check_labels(((row["emotion_recognized"], row.place) for row in rows), [*EMOTIONS, ""])
+    for row in rows:
         quality = _QUALITY.get(row["audio_quality"])
         yield Rating(_stem(row["file_name"]), row["evaluator"], row["emotion_recognized"],
                      {} if quality is None else {"quality": quality})
@@ -118,7 +125,7 @@ def _people(root: Path) -> dict[str, dict[str, str | float]]:
 def _votes(root: Path) -> dict[str, list[str]]:
     votes = collections.defaultdict(list)
     for rating in ratings(root):
-        if rating.emotion in EMOTIONS:
+        if rating.emotion:
             votes[rating.utterance].append(rating.emotion)
     return votes
 

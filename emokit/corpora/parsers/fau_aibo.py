@@ -37,6 +37,8 @@ _STEM = re.compile(r"((Ohm|Mont)_\d\d)_(\d\d\d)_(\d\d)", re.IGNORECASE)
 _SCHOOLS = {"ohm": "train", "mont": "test"}
 _FOLDERS = ("labels/IS2009EmotionChallenge/", "labels/", "", "IS2009EmotionChallenge/labels/"
             "IS2009EmotionChallenge/", "IS2009EmotionChallenge/labels/")
+OPTIONAL = {tuple(f"{folder}chunk_labels_2cl_corpus.txt" for folder in _FOLDERS):
+            "labels of two classes are"}
 _TOTALS = {"Ohm": {"A": 881, "E": 2093, "N": 5590, "P": 674, "R": 721},
            "Mont": {"A": 611, "E": 1508, "N": 5377, "P": 215, "R": 546}}
 _CHILDREN = {"Ohm": 26, "Mont": 25}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
+from emokit.corpora.parsers import invented
 from emokit.corpora.parsers.conversation import (
     below_first, number, parse_listed, read_text, spread, votes,
 )
@@ -27,6 +28,8 @@ EMOTIONS = {
 }
 LANGUAGE = "en"
 SCALES = {"valence": (1, 5), "arousal": (1, 5), "dominance": (1, 5)}
+OPTIONAL = {("Session1/dialog/transcriptions", "*/dialog/transcriptions",
+             "*/*/dialog/transcriptions"): "texts are"}
 NOTES = (
     "The file name's first F or M says who wears the markers, the last one who speaks. Turns "
     "without a majority are labelled xxx. Most papers keep anger, sadness, neutral, and happiness "
@@ -242,9 +245,11 @@ def stand_in_tables(stand_ins: Iterable[StandIn]) -> dict[str, str]:
         folder = f"Session{turn[4]}/dialog"
         word = spoken.get(code, EMOTIONS[code].capitalize())
         second = "Other" if code == "xxx" else word
+        felt = invented.values(item.emotion, turn, SCALES)
         labels.setdefault(f"{folder}/EmoEvaluation/{dialogue}.txt", [
             "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"]).append("\n".join([
-                "", f"[0.0000 - 1.0000]\t{turn}\t{code}\t[2.5000, 3.0000, 3.5000]",
+                "", f"[0.0000 - 1.0000]\t{turn}\t{code}\t[{felt['valence']:.4f}, "
+                f"{felt['arousal']:.4f}, {felt['dominance']:.4f}]",
                 f"C-E1:\t{word};\t()", f"C-E2:\t{second};\t()", f"C-E4:\t{word};\t()",
                 f"C-{turn[-4]}1:\t{second};\t()", "A-E1:\tval 2; act 3; dom  ;\t()",
                 "A-E3:\tval 3; act 3; dom  4;\t()"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
 from emokit.corpora.parsers.conversation import below_first, parse_listed, read_text, spread, votes
-from emokit.corpora.parsers.tables import check_labels, unique
+from emokit.corpora.parsers.tables import check_labels, parse_json, unique
 from emokit.corpora.utterance import Misfit, Rating, StandIn, Utterance
 
 SOURCE = (
@@ -30,6 +30,9 @@ NOTES = (
 
 _STEM = re.compile(r"([A-Z])_([a-z0-9]+(?:_[a-z]\w*)?_\d+_\d+)")
 _SPLITS = {"train": "train", "val": "dev", "test": "test"}
+OPTIONAL = {(f"splitInfo/movie_list_{split}.txt", f"movie_list_{split}.txt"):
+            f"the series of the official partition {partition} are"
+            for split, partition in _SPLITS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _lines(root: Path) -> Iterator[tuple[str, _Line]]:
         raise CorpusError(f"M3ED in '{root}' has no table annotation.json, where its labels are. "
                           "Put it there.")
     try:
-        for series, dialogues in json.loads(read_text(path)).items():
+        for series, dialogues in parse_json(read_text(path), str(path)).items():
             for dialogue, content in dialogues.items():
                 for turn, facts in content["Dialog"].items():
                     emotions = facts["EmoAnnotation"]

@@ -36,6 +36,8 @@ _TABLES = {
 }
 """Places of each table of labels."""
 
+OPTIONAL = {places: f"labels of {split} are" for split, places in _TABLES.items()}
+
 FOLDERS = {"train": "mer2023train/train", "test1": "test1", "test2": "test2", "test3": "test3"}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
+from emokit.corpora.parsers import invented
 from emokit.corpora.parsers.conversation import (
     below_first, number, parse_listed, read_text, spread, votes,
 )
@@ -179,7 +180,9 @@ def stand_in_tables(stand_ins: Iterable[StandIn]) -> dict[str, str]:
         code = codes[item.emotion]
         word = EMOTIONS[code].capitalize()
         given = ("Happy", "Sad", "Neutral") if code == "X" else (word, f"{word},Other", word)
-        lines.append(f"{stem}.avi; {code}; A:3.000000; V:2.500000; D:3.500000; N:3.000000; ")
+        felt = invented.values(item.emotion, stem, SCALES)
+        lines.append(f"{stem}.avi; {code}; A:{felt['arousal']:.6f}; V:{felt['valence']:.6f}; "
+                     f"D:{felt['dominance']:.6f}; N:3.000000; ")
         lines += [f"worker-p{number_}; {choice}; A:3; V:2; D:4; N:3; "
                   for number_, choice in enumerate(given, 1)]
         lines.append("")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emokit.core.errors import CorpusError
 from emokit.corpora.parsers import names
+from emokit.corpora.parsers import invented
 from emokit.corpora.parsers.conversation import (
     fitting, number, parse_listed, read_text, spread, votes,
 )
-from emokit.corpora.parsers.tables import check_labels, read_table, unique
+from emokit.corpora.parsers.tables import check_labels, parse_json, read_table, unique
 from emokit.corpora.utterance import Misfit, Rating, StandIn, Utterance
 
 SOURCE = (
@@ -131,7 +131,7 @@ def ratings(root: Path) -> Iterator[Rating]:
 
 def _from_json(path: Path) -> Iterator[tuple[str, str, str, dict[str, float]]]:
     try:
-        table = json.loads(read_text(path))
+        table = parse_json(read_text(path), str(path))
         for name, workers in table.items():
             for worker, row in workers.items():
                 yield name, worker, row["EmoClass_Major"], _values(row, f"{path}: {name}")
@@ -235,7 +235,9 @@ def stand_in_tables(stand_ins: Iterable[StandIn]) -> dict[str, str]:
         name = item.path.rpartition("/")[2]
         podcast, turn = name.removesuffix(".wav").split("_")[1:]
         code = codes[item.emotion]
-        consensus.append(f"{name},{code},4.2,3.6,4.4,{item.speaker or 'Unknown'},"
+        felt = invented.values(item.emotion, name, SCALES)
+        consensus.append(f"{name},{code},{felt['arousal']:.1f},{felt['valence']:.1f},"
+                         f"{felt['dominance']:.1f},{item.speaker or 'Unknown'},"
                          f"{item.gender.capitalize() or 'Unknown'},"
                          f"{dealt[(int(podcast) - 1) * 60 + int(turn) - 1][0]}")
         word = EMOTIONS[code].capitalize()

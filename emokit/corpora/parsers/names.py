@@ -53,10 +53,13 @@ def audio_files(root: str | os.PathLike, below: str = "") -> list[AudioFile]:
     Args:
         root: corpus folder; a missing one gives an empty list.
         below: look only under this folder of it.
+
+    Raises:
+        CorpusError: a folder may not be listed.
     """
     found, seen = [], set()
     top = os.path.join(os.fspath(root), below) if below else os.fspath(root)
-    for folder, folders, names in os.walk(top, followlinks=True):
+    for folder, folders, names in os.walk(top, onerror=_refuse, followlinks=True):
         here = os.path.realpath(folder)
         if here in seen:
             folders[:] = []
@@ -69,6 +72,12 @@ def audio_files(root: str | os.PathLike, below: str = "") -> list[AudioFile]:
         found += [AudioFile(prefix + name, nfc(os.path.splitext(name)[0]))
                   for name in names if is_audio(name)]
     return sorted(found, key=lambda file: file.path)
+
+
+def _refuse(error: OSError) -> None:
+    if isinstance(error, PermissionError):
+        raise CorpusError(f"Cannot list the folder '{error.filename}': permission denied. Ask for "
+                          "the right to read it.")
 
 
 def parse_files(
@@ -202,20 +211,28 @@ def _folded(path: str) -> str:
 
 
 def find_table(root: Path, *names: str) -> Path | None:
-    """Find a corpus's own table below the root, whatever the case of its name.
+    """Find a corpus's own table or folder below the root, whatever the case of its name.
 
     Args:
-        names: relative paths that releases and mirrors use, tried in this order.
+        names: relative paths that releases and mirrors use, tried in this order; a part `*` is
+            any one folder.
     """
     for name in names:
-        here = Path(root)
-        for part in name.split("/"):
-            try:
-                wanted = nfc(part).lower()
-                here = next(here / entry for entry in sorted(os.listdir(here))
-                            if nfc(entry).lower() == wanted)
-            except (OSError, StopIteration):
-                break
-        else:
-            return here
+        found = next(_tables(Path(root), name.split("/")), None)
+        if found is not None:
+            return found
     return None
+
+
+def _tables(here: Path, parts: list[str]) -> Iterator[Path]:
+    if not parts:
+        yield here
+        return
+    wanted = nfc(parts[0]).lower()
+    try:
+        entries = sorted(os.listdir(here))
+    except OSError:
+        return
+    for entry in entries:
+        if nfc(entry).lower() == wanted or wanted == "*" and not entry.startswith("."):
+            yield from _tables(here / entry, parts[1:])

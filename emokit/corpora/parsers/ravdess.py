@@ -31,7 +31,10 @@ _OUTER = re.compile(r"(audio|video)_(speech|song).*|actor_\d\d", re.IGNORECASE)
 
 
 def recognises(root: Path) -> bool:
-    """Tell by folders `Actor_01` … `Actor_24`, here or in a mirror's outer folder, and names."""
+    """Tell by folders `Actor_01` … `Actor_24`, here or in a mirror's outer folder, and names.
+
+    A mirror with all files in one folder is told by these alone; one actor's folder is not it.
+    """
     tops = names.folders_in(root)
     outer = tops if all(_OUTER.fullmatch(top) for top in tops) else []
     for top in ["", *(top for top in outer if not _ACTOR.fullmatch(top))]:
@@ -40,7 +43,12 @@ def recognises(root: Path) -> bool:
         more = [name for name in inner if re.fullmatch(r"(?i).*actor_\d+", name)]
         if actors and len(actors) == len(more):
             return any(names.matches(root, name, _STEM.fullmatch) for name in actors[:3])
-    return False
+
+    def test(stem):
+        match = _STEM.fullmatch(stem)
+        return match and 1 <= int(match[7]) <= 24
+
+    return not _ACTOR.fullmatch(Path(root).name) and names.matches(root, "", test)
 
 
 def parse(root: Path) -> Iterator[Utterance | Misfit]:

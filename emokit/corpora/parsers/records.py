@@ -18,8 +18,6 @@ USUAL = {
 }
 """Columns of other tools to the manifest's name for the same."""
 
-DIMENSIONS = ("arousal", "valence", "dominance")
-
 _OWN = ("utterance", "start", "end", "partition")
 
 

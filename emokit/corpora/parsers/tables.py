@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import json
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,10 @@ Value = TypeVar("Value")
 
 _WIDE = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"),
          (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+
+
+ROW_LINES = 20
+"""Lines from which a row is none, but a quote that was not closed and swallowed others."""
 
 
 class Row(dict):
@@ -49,7 +54,13 @@ def read_table(
                 raise CorpusError(
                     f"'{path}' lacks column {culprits(missing)}. Put the published table there."
                 )
+            line = reader.line_num
             for cells in reader:
+                if reader.line_num - line > ROW_LINES:
+                    raise CorpusError(
+                        f"{path}:{line + 1}: this row ends in line {reader.line_num}: a quote in "
+                        "it is not closed. Mend it, or put the published table there.")
+                line = reader.line_num
                 row = Row((key, (value or "").strip()) for key, value in cells.items()
                           if isinstance(key, str) and not isinstance(value, list))
                 row.place = f"{path}:{reader.line_num}"
@@ -58,6 +69,29 @@ def read_table(
         raise CorpusError(
             f"Cannot read '{path}' ({error}). Put the published table there."
         ) from None
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Read JSON in which no key stands twice; the last one would win without a word.
+
+    Args:
+        where: file, for the message.
+
+    Raises:
+        CorpusError: a key stands twice in one object.
+        ValueError: it is no JSON.
+    """
+    def known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = sorted({key for key in keys if keys.count(key) > 1})
+            raise CorpusError(
+                f"{where}: the key '{twice[0]}' stands twice in one object (keys "
+                f"{culprits(found)}). Remove the wrong one, or put the published file there.")
+        return found
+
+    return json.loads(text, object_pairs_hook=known)
 
 
 def refuse_wide(path: Path, data: bytes) -> None:

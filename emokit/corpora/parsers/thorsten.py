@@ -29,6 +29,7 @@ NOTES = (
 _STEM = re.compile(r"[0-9a-f]{16,64}", re.IGNORECASE)
 _OUTER = re.compile(r"thorsten-emotional.*", re.IGNORECASE)
 _TABLE = "thorsten-emotional-metadata.csv"
+OPTIONAL = {(_TABLE, f"*/{_TABLE}"): "texts are"}
 
 
 def recognises(root: Path) -> bool:
