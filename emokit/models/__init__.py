@@ -11,4 +11,5 @@ POOLINGS = Registry("pooling", {
 HEADS = Registry("head", {
     "linear": "emokit.models.heads:LinearHead",
     "dense": "emokit.models.heads:DenseHead",
+    "projector": "emokit.models.heads:ProjectorHead",
 })

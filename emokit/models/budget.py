@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from emokit.models.adapters.norm import NormAdapter
 from emokit.models.model import EmotionModel
 from emokit.models.modes import parameter_groups
 from emokit.models.private import CorpusPart
@@ -19,7 +20,8 @@ def budget(model: EmotionModel) -> dict[str, Any]:
 
     Stored are weights and running statistics, as Keras counts; learnt are weights. Left out are
     norms of the backbone that every corpus replaces, what follows from the settings (filter
-    banks), and the normalisation's mean and deviation (2 F a corpus). What is frozen counts.
+    banks), and the normalisation's mean and deviation (2 F a corpus). What is frozen counts, what
+    corpora share counts once, as part of no corpus.
 
     A single model has backbone, its norms, pooling and one head of the same kind, no adapter; over
     corpora with different numbers of classes, the mean of their single models.
@@ -50,10 +52,13 @@ def budget(model: EmotionModel) -> dict[str, Any]:
         singles.append([
             backbone[i] + norms[i] + pooling[i] + sizes["head"][i] + sizes["norms_input"][i]
             for i in (0, 1)])
-    stored = backbone[0] + norms_used[0] + shared_pooling[0] + sum(
-        entry["stored"] for entry in corpora.values())
-    learnt = backbone[1] + norms_used[1] + shared_pooling[1] + sum(
-        entry["learnt"] for entry in corpora.values())
+    common = {"adapters": [0, 0], "norms": [0, 0]}
+    for group in model.shared.values():
+        _add_adapters(common, group)
+    stored, learnt = (
+        backbone[i] + norms_used[i] + shared_pooling[i] + common["adapters"][i]
+        + common["norms"][i] + sum(entry[name] for entry in corpora.values())
+        for i, name in enumerate(("stored", "learnt")))
     n = max(1, len(singles))
     single = {name: sum(entry[i] for entry in singles) / n
               for i, name in enumerate(("stored", "learnt"))}
@@ -70,8 +75,9 @@ def budget(model: EmotionModel) -> dict[str, Any]:
         "ratio": stored / single["stored"] if singles else float("nan"),
         "ratio_learnt": learnt / single["learnt"] if singles else float("nan"),
         "parts": {
-            "backbone": backbone[0], "norms": norms_used[0] + everywhere("norms"),
-            "adapters": everywhere("adapters"),
+            "backbone": backbone[0],
+            "norms": norms_used[0] + common["norms"][0] + everywhere("norms"),
+            "adapters": common["adapters"][0] + everywhere("adapters"),
             "pooling": shared_pooling[0] + everywhere("pooling"), "head": everywhere("head"),
         },
         "corpora": corpora,
@@ -97,10 +103,7 @@ def learning(model: EmotionModel) -> dict[str, int]:
 def _corpus(own: CorpusPart) -> tuple[dict[str, Any], Mapping[str, list[int]]]:
     sizes = {"adapters": [0, 0], "norms": [0, 0]}
     for group in own.adapters.values():
-        for adapter in group.values():
-            size = sizes["norms" if adapter.replaces else "adapters"]
-            for _, tensor, learnt in _tensors(adapter):
-                _add(size, tensor, learnt)
+        _add_adapters(sizes, group)
     sizes["norms_input"] = _size(getattr(own, "input_norm", None))
     sizes["pooling"], sizes["head"] = _size(own.pooling), _size(own.head)
     entry = {"classes": len(own.labels)}
@@ -109,6 +112,13 @@ def _corpus(own: CorpusPart) -> tuple[dict[str, Any], Mapping[str, list[int]]]:
     entry["stored"] = sum(size[0] for size in sizes.values())
     entry["learnt"] = sum(size[1] for size in sizes.values())
     return entry, sizes
+
+
+def _add_adapters(sizes: Mapping[str, list[int]], group: nn.ModuleDict) -> None:
+    for adapter in group.values():
+        size = sizes["norms" if isinstance(adapter, NormAdapter) else "adapters"]
+        for _, tensor, learnt in _tensors(adapter):
+            _add(size, tensor, learnt)
 
 
 def _tensors(module: nn.Module):

@@ -48,3 +48,34 @@ class DenseHead(nn.Sequential):
         super().__init__(
             nn.Linear(dim, half), EmbeddingNorm(half), nn.ReLU(),
             nn.Dropout(config.dropout), nn.Linear(half, n_classes))
+
+
+ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectorConfig:
+    """Settings of the projector."""
+
+    width: int = knob(256, "Numbers in the middle.", minimum=1)
+    activation: str = knob("none", "Non-linearity in the middle.", choices=tuple(ACTIVATIONS))
+
+
+class ProjectorHead(nn.Sequential):
+    """D -> 256 -> K, linear: D m + m + m K + K numbers, m the width.
+
+    It draws the same lines as a linear head, but with an optimiser like Adam it learns them in far
+    fewer steps from embeddings whose numbers differ much in size, as those of speech transformers
+    do.
+
+    Source:
+        Lashkarashvili et al. 2024, reference code, whose first layer runs before the mean over
+        time, which without activation is the same.
+    """
+
+    Config = ProjectorConfig
+
+    def __init__(self, config: ProjectorConfig, dim: int, n_classes: int):
+        super().__init__(
+            nn.Linear(dim, config.width), ACTIVATIONS[config.activation](),
+            nn.Linear(config.width, n_classes))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emokit.core.errors import ConfigError
+from emokit.models.adapters.norm import NormAdapter
 from emokit.models.model import EmotionModel
 
 
@@ -23,9 +24,10 @@ class MaskOnly(nn.Module):
 def merge(model: EmotionModel, corpus: str, fold_norms: bool = False) -> EmotionModel:
     """Give a model of one corpus, without adapters, whose scores are the same.
 
-    Parallel: W' = W + pad(A). Series: W' = (I + A diag(g)) W and a shift A (beta - g mu) of the
-    outputs, g = gamma / sqrt(var + eps), which the norm behind takes off its mean. Private norms
-    become the backbone's.
+    Parallel: W' = W + pad(A); likewise LoRA. Series: W' = (I + A diag(g)) W and a shift
+    A (beta - g mu) of the outputs, g = gamma / sqrt(var + eps), which the bias takes or the norm
+    behind takes off its mean. DoRA and IA3 scale rows, IA3 in the ffn's middle the columns of the
+    layer behind. Private norms become the backbone's.
 
     Args:
         model: stays as it is.
@@ -41,17 +43,18 @@ def merge(model: EmotionModel, corpus: str, fold_norms: bool = False) -> Emotion
     """
     own = model.part(corpus)
     settings = dataclasses.replace(model.settings, adapters=[])
-    merged = EmotionModel(settings, {corpus: own.labels})
+    merged = EmotionModel(settings, {corpus: own.labels}, {corpus: own.dimensions})
     # plain weights: a site's attachment must not come along
     merged.backbone.load_state_dict(model.backbone.state_dict())
+    device = next(model.parameters()).device
+    merged = merged.to(device).eval()
+    shifts = _merge_sites(model, merged, corpus)
     if model.pooling is not None:
         merged.pooling = copy.deepcopy(model.pooling)
     merged.load_corpus_state(corpus, {
         key: value for key, value in model.corpus_state(corpus).items()
         if not key.startswith("adapters.")})
-    device = next(model.parameters()).device
     merged = merged.to(device).eval()
-    shifts = _merge_sites(model, merged, corpus)
     for site, shift in shifts.items():
         norm = model.backbone.norm_after(site)
         if norm is None:
@@ -63,23 +66,44 @@ def merge(model: EmotionModel, corpus: str, fold_norms: bool = False) -> Emotion
 
 
 def _merge_sites(model: EmotionModel, merged: EmotionModel, corpus: str) -> dict[str, Tensor]:
-    """Fold each site's adapters; give the shifts that remain."""
-    shifts = {}
-    own, names = model.part(corpus), set(model.backbone.sites().get("norm", ()))
+    """Fold each site's adapters; give the shifts of outputs that no bias could take."""
+    shifts, scaling = {}, []
+    own, sites = model.part(corpus), model.backbone.sites()
+    behind = dict(zip(sites.get("ffn_hidden", ()), sites.get("ffn_out", ())))
     for site, _ in model.backbone.named_modules():
-        adapters = [adapter for _, adapter in own.at(site)]
+        adapters = own.at(site)
         target = merged.backbone.get_submodule(site)
-        for adapter in adapters:
-            if site in names and adapter.replaces:
-                target.load_state_dict(adapter.own.state_dict())
-                continue
-            weight = target.weight
-            shift = shifts.get(site, torch.zeros_like(weight[:, 0].flatten(1)[:, 0]))
-            weight, shift = adapter.merged(weight, shift)
-            target.weight.copy_(weight)
-            if bool(shift.any()):
-                shifts[site] = shift
+        if adapters and isinstance(adapters[0][1], NormAdapter):
+            target.load_state_dict(adapters.pop(0)[1].own.state_dict())
+        if site in behind:
+            scaling += [(name, site, adapter) for name, adapter in adapters]
+            continue
+        for name, adapter in adapters:
+            weight = getattr(target, "weight", None)
+            bias = getattr(target, "bias", None)
+            if not isinstance(weight, Tensor):
+                raise _unmergeable(name, site)
+            before = shifts.get(site, weight.new_zeros(len(weight))) if bias is None else bias
+            found = adapter.merged(weight, before)
+            if found is None:
+                raise _unmergeable(name, site)
+            weight.copy_(found[0])
+            if bias is not None:
+                bias.copy_(found[1])
+            elif bool(found[1].any()):
+                shifts[site] = found[1]
+    for name, site, adapter in scaling:  # last, because adapters of the layer behind come first
+        weight = merged.backbone.get_submodule(behind[site]).weight
+        found = adapter.merged_behind(weight)
+        if found is None:
+            raise _unmergeable(name, site)
+        weight.copy_(found)
     return shifts
+
+
+def _unmergeable(name: str, site: str) -> ConfigError:
+    return ConfigError(f"Adapter '{name}' at '{site}' cannot be merged into the backbone, because "
+                       "no weight there does the same. Leave it an adapter.")
 
 
 def _fold_norms(model: EmotionModel) -> None:

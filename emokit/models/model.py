@@ -14,7 +14,7 @@ from emokit.loading.batch import Batch
 from emokit.models import HEADS, POOLINGS
 from emokit.models.adapters import ADAPTERS
 from emokit.models.adapters.attach import AttachedForward, attach, ordered
-from emokit.models.adapters.base import refuse_unaccepted, select_sites, serves
+from emokit.models.adapters.base import place, serves
 from emokit.models.adapters.norm import average_norms
 from emokit.models.adapters.residual import full_rank_mean
 from emokit.models.backbones import BACKBONES
@@ -36,17 +36,21 @@ class EmotionModel(nn.Module):
     Args:
         settings: parts and their settings.
         labels: corpus to its ordered classes; may be empty, `add_corpus` adds more.
+        dimensions: corpus to the dimensions that its head answers besides; a corpus in neither
+            has none.
 
     Attributes:
         frontend: waveform to frames; None if the backbone takes waveforms.
         backbone, pooling: shared; `pooling` is None if each corpus has its own.
         private: one `CorpusPart` per corpus, see `part`.
+        shared: {adapter name: {site key: Adapter}} of adapters that corpora share.
 
     Raises:
         ConfigError: unknown part or setting, no classes, an adapter that finds no site.
     """
 
-    def __init__(self, settings: ModelSettings, labels: Mapping[str, Sequence[str]]):
+    def __init__(self, settings: ModelSettings, labels: Mapping[str, Sequence[str]],
+                 dimensions: Mapping[str, Sequence[str]] | None = None):
         super().__init__()
         self.settings = settings
         cls, config = part(FRONT_ENDS, settings.frontend)
@@ -63,12 +67,14 @@ class EmotionModel(nn.Module):
             raise ConfigError(
                 f"Backbone '{self.backbone.name}' takes '{self.backbone.input}', not front end "
                 f"'{self.frontend.name}'. Set frontend to {self.backbone.input}.")
+        self._check_frame_dims()
         self.pooling = self._make_pooling() if settings.shared_pooling else None
         self.private = nn.ModuleDict()
+        self.shared = nn.ModuleDict()
         self._points: dict[str, AttachedForward] = {}
         self._names: dict[str, str] = {}
         for corpus, classes in labels.items():
-            self.add_corpus(corpus, classes)
+            self.add_corpus(corpus, classes, dimensions=(dimensions or {}).get(corpus, ()))
 
     @property
     def corpora(self) -> tuple[str, ...]:
@@ -79,6 +85,11 @@ class EmotionModel(nn.Module):
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Each corpus's ordered classes."""
         return {corpus: self.part(corpus).labels for corpus in self.corpora}
+
+    @property
+    def dimensions(self) -> dict[str, tuple[str, ...]]:
+        """What each corpus's head answers besides its classes."""
+        return {corpus: self.part(corpus).dimensions for corpus in self.corpora}
 
     def part(self, corpus: str) -> CorpusPart:
         """Give the private part of a corpus.
@@ -125,7 +136,10 @@ class EmotionModel(nn.Module):
         return (self.part(corpus).pooling or self.pooling)(frames, lengths)
 
     def forward(self, batch: Batch, augment: Augment | None = None) -> Tensor:
-        """Give logits [B, K] of the batch's corpus.
+        """Give what the head of the batch's corpus answers, [B, K + R].
+
+        The first K are logits of its classes, the others values of its R dimensions, meant to lie
+        on [0, 1] but not squashed.
 
         Args:
             batch: `inputs` waveform [B, S] (float or int16) or frames [B, T, F] of the front end.
@@ -149,16 +163,18 @@ class EmotionModel(nn.Module):
 
     # corpora come and go
 
-    def add_corpus(self, name: str, labels: Sequence[str], copy_from: str | None = None) -> None:
+    def add_corpus(self, name: str, labels: Sequence[str], copy_from: str | None = None,
+                   dimensions: Sequence[str] = ()) -> None:
         """Add a corpus's part.
 
         Args:
             name: id of the corpus.
             labels: its ordered classes.
+            dimensions: what its head answers besides or instead.
             copy_from: where norms start. None: the backbone's own. "mean": the average over the
                 present corpora (of scale and shift; moments of the mixture), as for private
                 pooling and normalisation; adapters start as the identity, see `recentre`. A
-                corpus: its whole part, the head only where the classes agree.
+                corpus: its whole part, the head only where its answers agree.
 
         Raises:
             ConfigError: a corpus already here, bad classes, an adapter that fits no site, or
@@ -168,20 +184,21 @@ class EmotionModel(nn.Module):
             raise ConfigError(f"The model has corpus '{name}' already. Remove it first.")
         if not name or "." in name:
             raise ConfigError(f"'{name}' is no corpus id; letters, digits and _ are.")
-        check_labels(labels)
+        check_labels(labels, dimensions)
         others = [self.part(corpus) for corpus in self.corpora]
         if copy_from == "mean" and not others:
             raise ConfigError(f"Corpus '{name}' cannot start from a mean over no corpora.")
         source = None if copy_from in (None, "mean") else self.part(copy_from)
         cls, config = part(HEADS, self.settings.head)
-        pooling = None if self.settings.shared_pooling else self._make_pooling()
+        pooling = None if self.settings.shared_pooling else self._make_pooling(name)
         dim = (self.pooling if pooling is None else pooling).dim
         input_dim = 0 if self.frontend is None else self.frontend.dim
-        own = CorpusPart(labels, cls(config, dim, len(labels)), pooling,
-                         self.settings.normalisation, input_dim)
+        own = CorpusPart(labels, cls(config, dim, len(labels) + len(dimensions)), pooling,
+                         self.settings.normalisation, input_dim, dimensions)
         for item in self.settings.adapters:
             self._add_adapters(own, name, item)
-        own.to(next(self.backbone.parameters()).device)
+        device = next(self.backbone.parameters()).device
+        own.to(device), self.shared.to(device)
         for site in self._points:
             ordered(own.at(site), site)
         if copy_from == "mean":
@@ -191,21 +208,43 @@ class EmotionModel(nn.Module):
         self.private[key_of(name)] = own
         self._names[name] = key_of(name)
 
-    def _make_pooling(self) -> nn.Module:
+    def _make_pooling(self, corpus: str | None = None) -> nn.Module:
         cls, config = part(POOLINGS, self.settings.pooling)
-        return cls(config, self.backbone.dim)
+        return cls(config, self.frame_dim(corpus))
+
+    def frame_dim(self, corpus: str | None = None) -> int:
+        """Give the size of the frames that a corpus's pooling sees; of any corpus's if None."""
+        for item in self.settings.adapters:
+            cls, config = part(ADAPTERS, item)
+            dim = cls.frame_dim(config)
+            if dim is not None and (corpus is None or serves(config, corpus)):
+                return dim
+        return self.backbone.dim
+
+    def _check_frame_dims(self) -> None:
+        for item in self.settings.adapters:
+            cls, config = part(ADAPTERS, item)
+            if self.settings.shared_pooling and config.corpora is not None and (
+                    cls.frame_dim(config) is not None):
+                raise ConfigError(
+                    f"adapter {item['name']}: it gives frames of another size, so with one pooling "
+                    "every corpus needs it. Leave out 'corpora', or set shared_pooling to false.")
 
     def _add_adapters(self, own: CorpusPart, corpus: str, item: dict) -> None:
         cls, config = part(ADAPTERS, item)
         if not serves(config, corpus):
             return
-        chosen = select_sites(cls, config, self.backbone.sites(), item["name"])
-        modules = {site: self.backbone.get_submodule(site) for _, site in chosen}
-        refuse_unaccepted(cls, modules, item["name"])
-        made = {site: cls.make(modules[site], role, config) for role, site in chosen}
+        name = item["name"]
+        if name in self.shared:
+            own.add(name, self.shared[name], shared=True)
+            return
+        made = {site: cls.make(module, role, config)
+                for role, site, module in place(cls, config, self.backbone, name)}
         made = {site: adapter for site, adapter in made.items() if adapter is not None}
-        own.adapters[item["name"]] = nn.ModuleDict(
-            {site_key(site): adapter for site, adapter in made.items()})
+        group = nn.ModuleDict({site_key(site): adapter for site, adapter in made.items()})
+        own.add(name, group, config.shared)
+        if config.shared:
+            self.shared[name] = group
         self._points.update(attach(self.backbone, made))
 
     def remove_corpus(self, name: str) -> None:
@@ -284,7 +323,8 @@ class EmotionModel(nn.Module):
         """
         parts = [self.part(corpus) for corpus in self.corpora]
         for site in self._points:
-            for name in {name for own in parts for name, _ in own.at(site)}:
+            names = {name for own in parts for name, _ in own.at(site)}
+            for name in names - set(self.shared):  # what is shared has no mean to move
                 there = [dict(own.at(site)).get(name) for own in parts]
                 mean = full_rank_mean(there)
                 if mean is not None:
@@ -303,7 +343,8 @@ class EmotionModel(nn.Module):
 def _rest_frozen(module: nn.Module) -> None:
     flags = [parameter.requires_grad for parameter in module.parameters()]
     if flags and not any(flags):
-        module.eval()
+        if not getattr(module, "works_when_frozen", False):
+            module.eval()
     elif flags and not all(flags):
         for child in module.children():
             _rest_frozen(child)

@@ -21,7 +21,7 @@ class ParameterGroup:
 
     Args:
         part: `backbone`, `norms`, `adapters`, `pooling` or `head`.
-        corpus: whose they are; empty if shared.
+        corpus: whose they are; empty if they are the backbone's or shared.
         parameters: {name in the model: parameter}.
     """
 
@@ -34,8 +34,8 @@ def apply_mode(model: EmotionModel, mode: str, corpus: str | None = None) -> Non
     """Say what learns; frozen parts stay in eval (statistics, dropout) whatever `.train()` says.
 
     scratch, finetune, joint: backbone, shared pooling and private parts. head: the head alone.
-    adapters: adapters, private norms, head, private pooling and input norm. Norms of the backbone
-    that every corpus replaces never learn.
+    adapters: adapters, private norms, head, private pooling and input norm. What corpora share of
+    adapters learns with any of them. Norms of the backbone that every corpus replaces never learn.
 
     Args:
         mode: one of `MODES`.
@@ -50,7 +50,7 @@ def apply_mode(model: EmotionModel, mode: str, corpus: str | None = None) -> Non
     parts = [model.part(name) for name in chosen]
     if mode == "adapters":
         for name, own in zip(chosen, parts):
-            if not any(True for _ in own.adapters.parameters()):
+            if not any(True for group in own.groups.values() for _ in group.parameters()):
                 raise ConfigError(
                     f"Mode 'adapters' needs an adapter for corpus '{name}'. "
                     "Add --adapters residual, or choose mode head.")
@@ -61,6 +61,8 @@ def apply_mode(model: EmotionModel, mode: str, corpus: str | None = None) -> Non
         model.pooling.requires_grad_(shared)
     for own in parts:
         (own.head if mode == "head" else own).requires_grad_(True)
+        for group in own.groups.values():
+            group.requires_grad_(mode != "head")
     for site in model.replaced_sites():
         model.backbone.get_submodule(site).requires_grad_(False)
     model.train(model.training)
@@ -85,6 +87,7 @@ def parameter_groups(model: EmotionModel) -> list[ParameterGroup]:
     add(model.backbone, "backbone", "backbone")
     if model.pooling is not None:
         add(model.pooling, "pooling", "pooling")
+    add(model.shared, "shared", "adapters")
     for corpus in model.corpora:
         own: CorpusPart = model.part(corpus)
         prefix = f"private.{key_of(corpus)}"

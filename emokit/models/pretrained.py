@@ -11,7 +11,7 @@ from torch import Tensor
 
 from emokit.core.errors import CheckpointError, culprits
 
-SUFFIXES = (".safetensors", ".npz", ".pth", ".pt")
+SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".bin")
 
 
 def weights_file(path: str | os.PathLike) -> Path:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emokit.core.errors import ConfigError, culprits
 from emokit.models.adapters.base import Adapter
-from emokit.models.adapters.norm import average_norms, pooled_moments
+from emokit.models.adapters.norm import NormAdapter, average_norms, pooled_moments
 from emokit.models.masking import MaskedBatchNorm
 
 LEAST_DEVIATION = 1e-3
@@ -26,13 +26,13 @@ def site_key(site: str) -> str:
     return site.replace(".", "/")
 
 
-def check_labels(labels: Sequence[str]) -> None:
-    """Hold a class list to its rules.
+def check_labels(labels: Sequence[str], dimensions: Sequence[str] = ()) -> None:
+    """Hold what a head answers to its rules.
 
     Raises:
-        ConfigError: no class, or a class twice.
+        ConfigError: neither class nor dimension, or one twice.
     """
-    labels = list(labels)
+    labels = [*labels, *dimensions]
     twice = dict.fromkeys(label for label in labels if labels.count(label) > 1)
     if twice or not labels:
         raise ConfigError(
@@ -45,21 +45,25 @@ class CorpusPart(nn.Module):
 
     Args:
         labels: its ordered classes.
-        head: [B, D] to [B, K].
+        dimensions: what its head answers besides or instead.
+        head: [B, D] to [B, K + R], logits of K classes and values of R dimensions.
         pooling: its own, or None if shared.
         normalisation: one of `NORMALISATIONS`.
         input_dim: F of the front end.
 
     Attributes:
-        adapters: {adapter name: {site key: Adapter}}.
+        adapters: {adapter name: {site key: Adapter}}, its own ones.
+        groups: the same with those that it shares, in the order written.
         mean, std: [F] buffers of normalisation `corpus` and `pooled`; 0 and 1 until set.
         input_norm: of normalisation `batchnorm`, over the one channel of the frames.
     """
 
     def __init__(self, labels: Sequence[str], head: nn.Module, pooling: nn.Module | None,
-                 normalisation: str, input_dim: int):
+                 normalisation: str, input_dim: int, dimensions: Sequence[str] = ()):
         super().__init__()
         self.adapters = nn.ModuleDict()
+        # a plain dict, so that what corpora share is not held and saved by each of them
+        self.groups: dict[str, nn.ModuleDict] = {}
         self.pooling = pooling
         self.head = head
         if normalisation in ("corpus", "pooled"):
@@ -68,7 +72,7 @@ class CorpusPart(nn.Module):
         elif normalisation == "batchnorm":
             self.input_norm = MaskedBatchNorm(1)
         self.by_utterance = normalisation == "utterance"
-        self.labels = tuple(labels)
+        self.labels, self.dimensions = tuple(labels), tuple(dimensions)
 
     def normalise(self, frames: Tensor, real: Tensor) -> Tensor:
         """Give (frames - mean) / max(std, 1e-3) per band, [B, T, F].
@@ -87,15 +91,21 @@ class CorpusPart(nn.Module):
             return frames / std.clamp(min=LEAST_DEVIATION)
         return frames
 
+    def add(self, name: str, group: nn.ModuleDict, shared: bool) -> None:
+        """Add adapters {site key: Adapter}, behind those that are there."""
+        self.groups[name] = group
+        if not shared:
+            self.adapters[name] = group
+
     def at(self, site: str) -> list[tuple[str, Adapter]]:
         """Give (adapter name, adapter) at a site, in the order written."""
         key = site_key(site)
-        return [(name, group[key]) for name, group in self.adapters.items() if key in group]
+        return [(name, group[key]) for name, group in self.groups.items() if key in group]
 
-    def norms_at(self, site: str) -> Adapter | None:
-        """Give the adapter that replaces a site, or None."""
+    def norms_at(self, site: str) -> NormAdapter | None:
+        """Give the private norm at a site, or None."""
         for _, adapter in self.at(site):
-            if adapter.replaces:
+            if isinstance(adapter, NormAdapter):
                 return adapter
         return None
 
@@ -123,8 +133,8 @@ def become_mean(own: CorpusPart, others: Sequence[CorpusPart]) -> None:
 
 
 def copy_part(source: CorpusPart, own: CorpusPart) -> None:
-    """Start a part as another's copy, the head only where the classes agree."""
-    same = source.labels == own.labels
+    """Start a part as another's copy, the head only where its answers agree."""
+    same = (source.labels, source.dimensions) == (own.labels, own.dimensions)
     state = {key: value for key, value in source.state_dict().items()
              if same or not key.startswith("head.")}
     mine = own.state_dict()

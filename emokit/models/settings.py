@@ -32,7 +32,9 @@ class ModelSettings:
     """
 
     frontend: dict[str, Any] | str = knob({"name": "logmel"}, "Waveform to frames.")
-    backbone: dict[str, Any] | str = knob({"name": "resnet"}, "Shared encoder.")
+    backbone: dict[str, Any] | str = knob(
+        {"name": "resnet"}, "Shared encoder; with weights of others as hf:PATH_OR_ID, "
+        "torchaudio:BUNDLE or byols:PATH.")
     pooling: dict[str, Any] | str = knob({"name": "attention"}, "Frames to one embedding.")
     head: dict[str, Any] | str = knob({"name": "linear"}, "Embedding to logits, per corpus.")
     adapters: list[dict[str, Any] | str] = knob(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from emokit.core.errors import ConfigError
-from emokit.models.adapters.norm import average_norms
+from emokit.models import HEADS
+from emokit.models.adapters.base import Adapter
+from emokit.models.adapters.norm import NormAdapter, average_norms
+from emokit.models.adapters.weighted_sum import WeightedSumAdapter
 from emokit.models.merging import merge
 from emokit.models.model import EmotionModel
 from emokit.models.private import CorpusPart
+from emokit.models.settings import part
 
 
 @torch.no_grad()
@@ -20,7 +25,7 @@ def start_from(model: EmotionModel, base: EmotionModel) -> dict[str, str]:
 
     A corpus that the base has too starts exactly where it was there: same adapters are copied;
     adapters that the model lacks are merged into the backbone, if it is the model's only corpus.
-    The head comes along where the classes agree. Any other corpus starts from the average model:
+    The head comes along where its answers agree. Any other corpus starts from the average model:
     full-rank adapters recentred, norms averaged over the base's corpora, its own adapters as made.
     Normalisation comes along for known corpora only; set that of new ones.
 
@@ -45,8 +50,13 @@ def start_from(model: EmotionModel, base: EmotionModel) -> dict[str, str]:
             raise ConfigError(
                 f"The base has {name} {getattr(base.settings, name)}, the model "
                 f"{getattr(model.settings, name)}. Use the settings of the base.")
+    if model.frame_dim() != base.frame_dim():
+        raise ConfigError(
+            f"The base pools frames of {base.frame_dim()} numbers, the model of "
+            f"{model.frame_dim()}, because an adapter changes their size. Use the adapters of the "
+            "base.")
     known = [corpus for corpus in model.corpora if corpus in base.corpora]
-    uncarried = [corpus for corpus in known if not _carried(base.part(corpus), model.part(corpus))]
+    uncarried = [corpus for corpus in known if not _carried(base, model, corpus)]
     if uncarried and len(model.corpora) > 1:
         raise ConfigError(
             f"The base has adapters of corpus '{uncarried[0]}' that this model has no place for. "
@@ -67,18 +77,60 @@ def start_from(model: EmotionModel, base: EmotionModel) -> dict[str, str]:
             for corpus in model.corpora}
 
 
-def _carried(theirs: CorpusPart, ours: CorpusPart) -> bool:
-    """Say whether each of their adapters has a place of its shape in ours."""
-    for name, group in theirs.adapters.items():
-        for key, adapter in group.items():
-            site = key.replace("/", ".")
-            if adapter.replaces:
-                mine = ours.norms_at(site)
-            else:
-                mine = dict(ours.at(site)).get(name)
-            if mine is None or _shapes(mine) != _shapes(adapter):
-                return False
+@torch.no_grad()
+def copy_corpora(model: EmotionModel, labels: Mapping[str, Sequence[str]],
+                 dimensions: Mapping[str, Sequence[str]], source: str) -> list[str]:
+    """Add the corpora that a model lacks, each as a copy of one that it has.
+
+    Adapters, norms and pooling are copied bit by bit, the head where its answers agree; so is the
+    normalisation, which belongs to the new corpus and shall be set.
+
+    Args:
+        labels, dimensions: of all corpora that the model shall have.
+        source: whose part is copied.
+
+    Returns:
+        The corpora that were added.
+
+    Raises:
+        ConfigError: the model has no such source.
+    """
+    added = [corpus for corpus in labels if corpus not in model.corpora]
+    for corpus in added:
+        model.add_corpus(corpus, labels[corpus], source, dimensions.get(corpus, ()))
+    return added
+
+
+def renew_head(model: EmotionModel, corpus: str) -> None:
+    """Give a corpus a head at random, as a new one has, in place of what it started with."""
+    own = model.part(corpus)
+    cls, config = part(HEADS, model.settings.head)
+    device = next(own.head.parameters()).device
+    dim = (own.pooling or model.pooling).dim
+    own.head = cls(config, dim, len(own.labels) + len(own.dimensions)).to(device)
+
+
+def _carried(base: EmotionModel, model: EmotionModel, corpus: str) -> bool:
+    """Say whether each of a corpus's adapters has a place of its kind and shape in the model."""
+    for name, group in base.part(corpus).groups.items():
+        if name in model.shared and name not in base.shared and len(model.corpora) > 1:
+            return False
+        if not all(_fits(name, key, adapter, model.part(corpus))
+                   for key, adapter in group.items()):
+            return False
     return True
+
+
+def _fits(name: str, key: str, adapter: Adapter, ours: CorpusPart) -> bool:
+    site = key.replace("/", ".")
+    is_norm = isinstance(adapter, NormAdapter)
+    mine = ours.norms_at(site) if is_norm else dict(ours.at(site)).get(name)
+    return mine is not None and _kind(mine) == _kind(adapter)
+
+
+def _kind(adapter: Adapter) -> tuple:
+    """Give all that two adapters must have in common to do the same with the same weights."""
+    return type(adapter), adapter.meaning(), _shapes(adapter)
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:
@@ -114,19 +166,45 @@ def _start_part(model: EmotionModel, source: EmotionModel, corpus: str) -> None:
     if theirs is None:
         if ours.pooling is not None:
             _start_pooling(ours.pooling, source)
+        _start_shared(ours, source, corpus)
         return
     if ours.pooling is not None:
         ours.pooling.load_state_dict((theirs.pooling or source.pooling).state_dict())
     elif theirs.pooling is not None and len(model.corpora) == 1:
         model.pooling.load_state_dict(theirs.pooling.state_dict())
-    for name, group in theirs.adapters.items():
+    for name, group in theirs.groups.items():
         for key, adapter in group.items():
-            if not adapter.replaces:
-                ours.adapters[name][key].load_state_dict(adapter.state_dict())
-    if theirs.labels == ours.labels and _shapes(theirs.head) == _shapes(ours.head):
+            if not isinstance(adapter, NormAdapter):
+                ours.groups[name][key].load_state_dict(adapter.state_dict())
+    same = (theirs.labels, theirs.dimensions) == (ours.labels, ours.dimensions)
+    if same and _shapes(theirs.head) == _shapes(ours.head):
+        _refuse_new_mean(ours, theirs, corpus)
         ours.head.load_state_dict(theirs.head.state_dict())
     if "mean" in ours._buffers and "mean" in theirs._buffers:
         ours.mean.copy_(theirs.mean)
         ours.std.copy_(theirs.std)
     if hasattr(ours, "input_norm") and hasattr(theirs, "input_norm"):
         ours.input_norm.load_state_dict(theirs.input_norm.state_dict())
+
+
+def _start_shared(ours: CorpusPart, source: EmotionModel, corpus: str) -> None:
+    """Give a new corpus what all corpora of the base share."""
+    for name, group in source.shared.items():
+        if not all(_fits(name, key, adapter, ours) for key, adapter in group.items()):
+            raise ConfigError(
+                f"The base has adapter '{name}', which its corpora share, and corpus '{corpus}' of "
+                "this model has no place for it. Use the adapters of the base.")
+        for key, adapter in group.items():
+            if not isinstance(adapter, NormAdapter):
+                ours.groups[name][key].load_state_dict(adapter.state_dict())
+
+
+def _refuse_new_mean(ours: CorpusPart, theirs: CorpusPart, corpus: str) -> None:
+    for name, group in ours.groups.items():
+        for adapter in group.values():
+            if isinstance(adapter, WeightedSumAdapter) and not adapter.free and (
+                    name not in theirs.groups):
+                raise ConfigError(
+                    f"adapter {name}: it starts as the mean of all states, but the head of "
+                    f"'{corpus}' comes from a base that saw another one. Set "
+                    f"adapters.{name}.start=last.")

@@ -7,11 +7,18 @@ from torch import nn
 from emokit.core.errors import ConfigError
 from emokit.models.backbones import BACKBONES
 from emokit.models.backbones.byols import ByolsConfig
+from emokit.models.backbones.hf import HuggingFaceConfig
 from emokit.models.backbones.resnet import ResNet, ResNetConfig
+from emokit.models.backbones.torchaudio_bundles import BundleConfig
 from emokit.models.masking import position_mask
+from emokit.testing import TINY_TRANSFORMERS
 
 TINY = {"resnet": ResNetConfig(width=4, blocks=1),
-        "byols": ByolsConfig(width=3, bands=16, size=6, dropout=0.0)}
+        "byols": ByolsConfig(width=3, bands=16, size=6, dropout=0.0),
+        "hf": HuggingFaceConfig(architecture=TINY_TRANSFORMERS["wav2vec2"],
+                                train_feature_encoder=True),
+        "torchaudio": BundleConfig(architecture=TINY_TRANSFORMERS["wavlm large"],
+                                   train_feature_encoder=True)}
 
 
 def make(name):
@@ -52,7 +59,11 @@ def test_every_backbone_gives_gradient_to_every_parameter(name):
     frames, lengths = backbone(*batch_for(backbone, [37, 20, 5]))
     (frames * torch.randn_like(frames)).sum().backward()
     for key, parameter in backbone.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().max() > 0, key
+        if key.endswith("k_proj.bias"):
+            # it adds the same to all scores of a position, which the softmax ignores
+            assert parameter.grad.abs().max() < 1e-4, key
+        else:
+            assert parameter.grad is not None and parameter.grad.abs().max() > 0, key
 
 
 @pytest.mark.parametrize("name", list(BACKBONES))

@@ -145,4 +145,7 @@ def test_residual_refuses_grouped_and_shifted_convolutions():
     assert "one group" in accepts(nn.Conv2d(4, 4, 3, padding=1, groups=2))
     assert "centre" in accepts(nn.Conv2d(4, 4, 3, padding=0))
     assert "centre" in accepts(nn.Conv2d(4, 4, 2, padding=1))
-    assert "2-d convolution" in accepts(nn.Linear(4, 4))
+    assert "2-d convolution" in accepts(nn.Conv1d(4, 4, 3, padding=1))
+    config = ADAPTERS["residual"].Config(kind="series")
+    assert accepts(nn.Linear(4, 4)) is None
+    assert "series needs a convolution" in accepts(nn.Linear(4, 4), config)

@@ -42,29 +42,47 @@ class AttachedForward:
     def __call__(self, *args, **kwargs):
         if not self.active:
             return self.original(*args, **kwargs)
-        inputs = args[0] if args else next(iter(kwargs.values()))
+        given = args[0] if args else next(iter(kwargs.values()))
         mask = self.backbone.site_mask(args, kwargs)
+        around = [adapter for adapter in self.active if adapter.acts_before]
+        if around:
+            rest = [adapter for adapter in self.active if not adapter.acts_before]
+            inputs, real = given, mask
+            for adapter in around:
+                inputs, real = adapter.before(inputs, real)
+                kwargs = {**kwargs, **adapter.keywords()}
+            if inputs is not given:
+                args, kwargs = self.backbone.with_inputs(args, kwargs, inputs, real)
+            outputs = self.original(*args, **kwargs)
+            for adapter in around:
+                outputs = _on_tensor(adapter, inputs, outputs, mask)
+        else:
+            outputs, rest = self._run(given, mask, args, kwargs)
+        for adapter in rest:
+            outputs = _on_tensor(adapter, given, outputs, mask)
+        return outputs
+
+    def _run(self, inputs: Tensor, mask: Tensor | None, args: tuple, kwargs: dict):
+        """Give the site's outputs with the adapters that it runs as one with, and the others."""
         rest = self.active
         if rest[0].replaces:
-            outputs, rest = rest[0](inputs, None, mask), rest[1:]
-        else:
-            n_folded = 0
-            while n_folded < len(rest) and rest[n_folded].folds():
-                n_folded += 1
-            if n_folded or any(adapter.takes_dropout for adapter in rest):
-                outputs = run_with_deltas(self.site, inputs, rest[:n_folded])
-                rest = rest[n_folded:]
-            else:
-                outputs = self.original(*args, **kwargs)
-        for adapter in rest:
-            if isinstance(outputs, tuple):
-                outputs = (adapter(inputs, outputs[0], mask), *outputs[1:])
-            else:
-                outputs = adapter(inputs, outputs, mask)
-        return outputs
+            return rest[0](inputs, None, mask), rest[1:]
+        n_folded = 0
+        while n_folded < len(rest) and rest[n_folded].folds():
+            n_folded += 1
+        if n_folded or any(adapter.takes_dropout for adapter in rest):
+            return run_with_deltas(self.site, inputs, rest[:n_folded]), rest[n_folded:]
+        return self.original(*args, **kwargs), rest
 
     def original(self, *args, **kwargs):
         return type(self.site).forward(self.site, *args, **kwargs)
+
+
+def _on_tensor(adapter: Adapter, inputs: Tensor, outputs, mask: Tensor | None):
+    """Run an adapter on what a site returned, which may be a tuple that begins with its tensor."""
+    if isinstance(outputs, tuple):
+        return (adapter(inputs, outputs[0], mask), *outputs[1:])
+    return adapter(inputs, outputs, mask)
 
 
 def run_with_deltas(site: nn.Module, inputs: Tensor, adapters: Iterable[Adapter]) -> Tensor:
@@ -116,9 +134,15 @@ def ordered(adapters: Iterable[tuple[str, Adapter]], site: str) -> tuple[Adapter
         ConfigError: one that replaces the site stands behind another.
     """
     pairs = list(adapters)
-    for name, adapter in pairs[1:]:
-        if adapter.replaces:
-            raise ConfigError(
-                f"adapters {pairs[0][0]} and {name} meet at '{site}', which '{name}' replaces. "
-                f"Write '{name}' first, or leave one of them out there (residual: norm=shared).")
+    replacing = [name for name, adapter in pairs if adapter.replaces]
+    if len(replacing) > 1:
+        raise ConfigError(
+            f"adapters {' and '.join(replacing)} are in conflict: each takes the place of "
+            f"'{site}'. Leave one out (residual: norm=shared), or give them other sites, layers "
+            "or corpora.")
+    if replacing and pairs[0][0] != replacing[0]:
+        name = replacing[0]
+        raise ConfigError(
+            f"adapters {pairs[0][0]} and {name} meet at '{site}', which '{name}' replaces. "
+            f"Write '{name}' first, or leave one of them out there.")
     return tuple(adapter for _, adapter in pairs)

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 
 from emokit.core.config import knob
 from emokit.core.errors import ConfigError, choices, culprits
+from emokit.models.adapters.shapes import all_sites, tell_widths
+from emokit.models.backbones.base import Backbone
+
+ALL = "all"
+"""Word of `where` for every role that an adapter can serve."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,30 +23,41 @@ class AdapterConfig:
     """The selectors common to every adapter; a subclass adds its own settings."""
 
     where: list[str] | str | None = knob(
-        None, "Roles of the sites that get one, such as conv or norm; the adapter's own if unset.")
+        None, "Roles of the sites that get one, such as conv or query, or all that it can serve; "
+        "the adapter's own if unset.")
     layers: str | int | None = knob(
         None, "Which of the sites of a role, counted from 0 in depth: 3, 1-12 or last3; all if "
         "unset.")
     corpora: list[str] | str | None = knob(None, "Which corpora get one; all if unset.")
+    shared: bool = knob(
+        False, "One for all those corpora together instead of one each. Training one of them then "
+        "moves the scores of the others.")
 
 
 class Adapter(nn.Module):
     """Weights of one corpus at one site; a subclass writes `make`, `count` and `forward`.
 
     Every adapter starts as the identity unless a named option says otherwise, and never renames or
-    changes the site.
+    changes the site. What it stores is counted from that start, so that weight decay pulls back to
+    it, and that weights loaded into the backbone later do not matter.
 
     Attributes:
-        roles: roles it can serve; the first is the default of `where`.
+        roles: roles it can serve.
+        default_where: roles that it serves if nobody says where; the first if empty.
+        default_layers: `layers` if nobody says which, cut to as many as there are.
         Config: its settings.
         replaces: it stands in for the site, which then does not run (a private norm must not move
             the shared statistics).
+        acts_before: it changes what the site receives, see `before`.
         takes_dropout: it has taken over the site's dropout on the input.
     """
 
     roles: ClassVar[tuple[str, ...]]
+    default_where: ClassVar[tuple[str, ...]] = ()
+    default_layers: ClassVar[str | None] = None
     Config: ClassVar[type] = AdapterConfig
     replaces: ClassVar[bool] = False
+    acts_before: ClassVar[bool] = False
     takes_dropout: ClassVar[bool] = False
 
     @classmethod
@@ -50,14 +66,24 @@ class Adapter(nn.Module):
         return ()
 
     @classmethod
-    def accepts(cls, site: nn.Module) -> str | None:
+    def where(cls, config: Any) -> tuple[str, ...]:
+        """Name the roles that get one if nobody says where."""
+        return cls.default_where or cls.roles[:1]
+
+    @classmethod
+    def frame_dim(cls, config: Any) -> int | None:
+        """Give the size of the backbone's output frames with it; None if it leaves that alone."""
+        return None
+
+    @classmethod
+    def accepts(cls, site: nn.Module, config: Any = None) -> str | None:
         """Give the reason why a site is refused, or None."""
         return None
 
     @classmethod
     def make(cls, site: nn.Module, role: str, config: Any) -> Adapter | None:
         """Make the adapter of one site; None where the settings leave nothing to learn."""
-        raise NotImplementedError
+        return cls(site, config)
 
     @classmethod
     def count(cls, site: nn.Module, role: str, config: Any) -> tuple[int, int]:
@@ -74,6 +100,18 @@ class Adapter(nn.Module):
         """
         raise NotImplementedError
 
+    def meaning(self) -> tuple:
+        """Give what decides, besides its weights, what it does in evaluation."""
+        return ()
+
+    def before(self, inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Give what the site shall receive, and which of that is real; if it `acts_before`."""
+        return inputs, mask
+
+    def keywords(self) -> dict[str, Any]:
+        """Give further arguments of the site, which must know them; if it `acts_before`."""
+        return {}
+
     def folds(self) -> bool:
         """Say whether the site may run once with `weight + weight_delta()` just now."""
         return False
@@ -82,13 +120,17 @@ class Adapter(nn.Module):
         """Give what to add to the site's weight; only of adapters that can fold."""
         raise NotImplementedError
 
-    def merged(self, weight: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the site's weight and a shift [C_out] of its outputs that do the same in eval.
+    def merged(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Give weight and bias [C_out] of the site that do the same in eval; None if none do.
 
-        Raises:
-            ConfigError: an adapter that no weight can stand for.
+        Args:
+            weight, bias: of the site with the adapters before this one; zeros for no bias.
         """
-        raise ConfigError(f"Adapter '{type(self).__name__}' cannot be merged into the backbone.")
+        return None
+
+    def merged_behind(self, weight: Tensor) -> Tensor | None:
+        """Give the weight of the linear layer behind a site without weights that does the same."""
+        return None
 
     @torch.no_grad()
     def become_mean(self, others: Sequence[Adapter]) -> None:
@@ -106,8 +148,13 @@ def select_sites(cls: type[Adapter], config: Any, sites: Mapping[str, Sequence[s
     Raises:
         ConfigError: a role that adapter or backbone lacks, or `layers` that select nothing.
     """
-    where = config.where if config.where is not None else [cls.roles[0]]
+    where = config.where if config.where is not None else cls.where(config)
     where = [where] if isinstance(where, str) else list(where)
+    if ALL in where:
+        where = [role for role in cls.roles if sites.get(role)]
+        if not where:
+            raise ConfigError(f"adapter {name}: the backbone has none of its sites "
+                              f"{', '.join(cls.roles)}, only {', '.join(sites)}.")
     always = cls.always(config)
     selected = []
     for role in where:
@@ -116,13 +163,23 @@ def select_sites(cls: type[Adapter], config: Any, sites: Mapping[str, Sequence[s
                 f"adapter {name}: it cannot sit at '{role}'. {choices(role, cls.roles)}")
         if not sites.get(role):
             raise ConfigError(
-                f"adapter {name}: the backbone has no site '{role}'. {choices(role, sites)}")
+                f"adapter {name}: the backbone has no site '{role}'. {choices(role, sites)}"
+                + _instead(cls, sites))
         if role not in always:
             names = list(sites[role])
-            selected += [(role, names[depth]) for depth in depths(config.layers, len(names), name)]
+            layers = config.layers
+            if layers is None and cls.default_layers is not None:
+                layers = f"last{min(int(cls.default_layers[4:]), len(names))}"
+            selected += [(role, names[depth]) for depth in depths(layers, len(names), name)]
     for role in always:
         selected += [(role, site) for site in sites.get(role, ())]
     return selected
+
+
+def _instead(cls: type[Adapter], sites: Mapping[str, Sequence[str]]) -> str:
+    there = [role for role in cls.roles if sites.get(role)]
+    return f" It can sit at {', '.join(there)} here (where={'|'.join(there)})." if there else (
+        " It can sit at none of them.")
 
 
 def depths(layers: str | int | None, n: int, name: str) -> list[int]:
@@ -159,14 +216,29 @@ def serves(config: Any, corpus: str) -> bool:
     return corpus in ([config.corpora] if isinstance(config.corpora, str) else config.corpora)
 
 
-def refuse_unaccepted(cls: type[Adapter], sites: Mapping[str, nn.Module], name: str) -> None:
-    """Stop at sites that an adapter refuses.
+def place(cls: type[Adapter], config: Any, backbone: Backbone, name: str
+          ) -> list[tuple[str, str, nn.Module]]:
+    """Give (role, site name, module) of all sites that get an adapter.
+
+    With `where` all, sites that it cannot serve are left out.
+
+    Args:
+        name: of the adapter, for messages.
 
     Raises:
-        ConfigError: with the first sites and the reason.
+        ConfigError: see `select_sites`; or a site named by its role that the adapter refuses.
     """
-    reasons = {site: cls.accepts(module) for site, module in sites.items()}
-    refused = [site for site, reason in reasons.items() if reason]
-    if refused:
-        raise ConfigError(f"adapter {name}: {reasons[refused[0]]} ({culprits(refused)}). "
-                          "Select other sites with 'where' or 'layers'.")
+    tell_widths(backbone)
+    chosen = [(role, site, backbone.get_submodule(site))
+              for role, site in select_sites(cls, config, all_sites(backbone), name)]
+    refused = {site: reason for _, site, module in chosen
+               if (reason := cls.accepts(module, config))}
+    where = config.where if config.where is not None else cls.where(config)
+    left = [entry for entry in chosen if entry[1] not in refused]
+    if refused and not (ALL in where and left):
+        first = next(iter(refused))
+        roles = dict.fromkeys(role for role, _, _ in left)
+        raise ConfigError(
+            f"adapter {name}: {refused[first]} ({culprits(refused)}). Select other sites with "
+            f"'where' or 'layers'{'; it takes ' + ', '.join(roles) if roles else ''}.")
+    return left

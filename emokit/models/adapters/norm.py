@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 
 import torch
@@ -40,7 +41,7 @@ class NormAdapter(Adapter):
     """A norm of the corpus's own in place of the shared one, started as its copy.
 
     The shared norm neither runs nor learns nor moves its statistics. Stored 4 C numbers for a
-    batch norm, 2 C learnt.
+    batch norm, 2 C learnt; 2 C for a layer norm.
 
     Source:
         Rebuffi et al. 2018, where every domain has its own batch norms.
@@ -52,9 +53,10 @@ class NormAdapter(Adapter):
     def __init__(self, own: nn.Module):
         super().__init__()
         self.own = own
+        self.takes_mask = "mask" in inspect.signature(type(own).forward).parameters
 
     @classmethod
-    def accepts(cls, site: nn.Module) -> str | None:
+    def accepts(cls, site: nn.Module, config: AdapterConfig | None = None) -> str | None:
         if getattr(site, "weight", None) is None:
             return "a norm without scale and shift has nothing to copy"
         return None
@@ -72,9 +74,7 @@ class NormAdapter(Adapter):
         return (4 if isinstance(site, MaskedBatchNorm) else 2) * channels, 2 * channels
 
     def forward(self, inputs: Tensor, outputs: Tensor | None, mask: Tensor | None) -> Tensor:
-        if isinstance(self.own, MaskedBatchNorm):
-            return self.own(inputs, mask)
-        return self.own(inputs)
+        return self.own(inputs, mask) if self.takes_mask else self.own(inputs)
 
     def become_mean(self, others: Sequence[NormAdapter]) -> None:
         average_norms(self.own, [other.own for other in others])

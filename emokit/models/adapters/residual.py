@@ -15,12 +15,15 @@ from emokit.core.config import knob
 from emokit.core.errors import ConfigError
 from emokit.models.adapters.base import Adapter, AdapterConfig
 from emokit.models.adapters.norm import NormAdapter
+from emokit.models.adapters.shapes import (
+    CONVOLUTIONS, channel_axis, factory_of, input_width, project, width,
+)
 from emokit.models.masking import MaskedBatchNorm
 
 
 @dataclasses.dataclass(frozen=True)
 class ResidualConfig(AdapterConfig):
-    """Settings of the residual adapter; `where` and `layers` choose convolutions."""
+    """Settings of the residual adapter; `where` and `layers` choose convolutions or ffns."""
 
     kind: str = knob(
         "parallel", "Beside the convolution (parallel) or on its output (series).",
@@ -57,10 +60,10 @@ def _rank(config: ResidualConfig, n_out: int) -> int | None:
     return max(1, n_out // int(share[1]))
 
 
-def _shape(site: nn.Conv2d, config: ResidualConfig) -> tuple[int, int, int | None]:
+def _shape(site: nn.Module, config: ResidualConfig) -> tuple[int, int, int | None]:
     """Give channels in and out of the 1x1 and its rank, None where full is not dearer."""
-    n_out = site.out_channels
-    n_in = site.in_channels if config.kind == "parallel" else n_out
+    n_out = width(site)
+    n_in = input_width(site) if config.kind == "parallel" else n_out
     rank = _rank(config, n_out)
     if rank is not None and rank * (n_in + n_out) >= n_in * n_out:
         rank = None
@@ -76,6 +79,8 @@ class ResidualAdapter(Adapter):
     with `W + pad(A)`: the same function and gradients, because padding 1 puts A on the centre tap
     at any stride and size.
 
+    At `ffn`, of transformers, A is a matrix without bias beside the feed-forward part.
+
     A private norm at every norm comes with it (`norm=private`), whatever `layers` says.
 
     Source:
@@ -83,16 +88,17 @@ class ResidualAdapter(Adapter):
         and zero start by default; with low rank `down` is He-normal and `up` zero.
     """
 
-    roles = ("conv", "norm")
+    roles = ("conv", "norm", "ffn")
     Config = ResidualConfig
 
-    def __init__(self, site: nn.Conv2d, config: ResidualConfig):
+    def __init__(self, site: nn.Module, config: ResidualConfig):
         super().__init__()
         n_in, n_out, rank = _shape(site, config)
-        self.kind, self.stride, self.kernel = config.kind, site.stride, site.kernel_size
+        self.kind, self.has_weight = config.kind, isinstance(site, (nn.Linear, *CONVOLUTIONS))
+        self.stride, self.kernel = getattr(site, "stride", None), getattr(site, "kernel_size", None)
         self.input_dropout = getattr(site, "input_dropout", 0.0)
         self.takes_dropout = self.input_dropout > 0
-        factory = {"device": site.weight.device, "dtype": site.weight.dtype}
+        factory = factory_of(site)
         last = torch.zeros if config.start == "zero" else self._he
         if rank is None:
             self.matrix = nn.Parameter(last(n_out, n_in, **factory))
@@ -111,8 +117,12 @@ class ResidualAdapter(Adapter):
         return ("norm",) if config.norm == "private" else ()
 
     @classmethod
-    def accepts(cls, site: nn.Module) -> str | None:
-        if isinstance(site, MaskedBatchNorm):
+    def accepts(cls, site: nn.Module, config: ResidualConfig | None = None) -> str | None:
+        if isinstance(site, (MaskedBatchNorm, nn.LayerNorm)):
+            return NormAdapter.accepts(site)
+        if not isinstance(site, CONVOLUTIONS) and channel_axis(site) == -1 and width(site):
+            if config is not None and config.kind == "series":
+                return "kind=series needs a convolution"
             return None
         if not isinstance(site, nn.Conv2d) or site.groups != 1:
             return "a residual adapter needs a 2-d convolution of one group"
@@ -125,15 +135,13 @@ class ResidualAdapter(Adapter):
     def make(cls, site: nn.Module, role: str, config: ResidualConfig) -> Adapter | None:
         if role == "norm":
             return NormAdapter.make(site, role, config)
-        if _rank(config, site.out_channels) == 0:
-            return None
-        return cls(site, config)
+        return None if _rank(config, width(site)) == 0 else cls(site, config)
 
     @classmethod
     def count(cls, site: nn.Module, role: str, config: ResidualConfig) -> tuple[int, int]:
         if role == "norm":
             return NormAdapter.count(site, role, config)
-        if _rank(config, site.out_channels) == 0:
+        if _rank(config, width(site)) == 0:
             return 0, 0
         n_in, n_out, rank = _shape(site, config)
         n = n_in * n_out if rank is None else rank * (n_in + n_out)
@@ -151,38 +159,47 @@ class ResidualAdapter(Adapter):
             inputs = functional.dropout(inputs, self.input_dropout)
         return outputs + self._convolve(inputs, self.stride)
 
-    def _convolve(self, inputs: Tensor, stride: tuple[int, int]) -> Tensor:
+    def _convolve(self, inputs: Tensor, stride: tuple[int, int] | None) -> Tensor:
+        if self.kernel is None:
+            if "matrix" in self._parameters:
+                return functional.linear(inputs, self.matrix)
+            return functional.linear(functional.linear(inputs, self.down), self.up)
+        # sampled beforehand, because the gradient of a 1x1 with stride 2 writes beyond its memory
+        # for some channels-last inputs (torch 2.13, CPU)
+        inputs = inputs[:, :, ::stride[0], ::stride[1]]
         if "matrix" in self._parameters:
-            return functional.conv2d(inputs, self.matrix[:, :, None, None], None, stride)
-        hidden = functional.conv2d(inputs, self.down[:, :, None, None], None, stride)
-        return functional.conv2d(hidden, self.up[:, :, None, None])
+            return project(inputs, self.matrix, None, 1)
+        return project(project(inputs, self.down, None, 1), self.up, None, 1)
 
     def folds(self) -> bool:
-        return self.kind == "parallel" and not (self.training and self.input_dropout)
+        return self.kind == "parallel" and self.has_weight and not (
+            self.training and self.input_dropout)
 
     def pad(self, matrix: Tensor) -> Tensor:
-        """Give a kernel of the site's size with a matrix at its centre tap."""
-        height, width = (size // 2 for size in self.kernel)
-        return functional.pad(matrix[:, :, None, None], (width, width, height, height))
+        """Give a weight of the site's shape: a matrix, at the centre tap of a kernel."""
+        if self.kernel is None:
+            return matrix
+        high, wide = (size // 2 for size in self.kernel)
+        return functional.pad(matrix[:, :, None, None], (wide, wide, high, high))
 
     def weight_delta(self) -> Tensor:
         return self.pad(self.product())
 
-    def merged(self, weight: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    def merged(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor] | None:
         if self.kind == "parallel":
-            return weight + self.weight_delta(), shift
+            return weight + self.weight_delta(), bias
         matrix, norm = self.product(), self.norm
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        # y + A (scale (y - mu) + beta) with y = W * x + shift
+        # y + A (scale (y - mu) + beta) with y = W * x + bias
         scaled = matrix * scale
         weight = weight + torch.einsum("oc,cihw->oihw", scaled, weight)
-        return weight, shift + matrix @ (scale * (shift - norm.running_mean) + norm.bias)
+        return weight, bias + matrix @ (scale * (bias - norm.running_mean) + norm.bias)
 
 
 def full_rank_mean(adapters: Sequence[Adapter]) -> Tensor | None:
     """Give the mean of full-rank parallel adapters [C_out, C_in]; None if one is none."""
     for adapter in adapters:
         if not isinstance(adapter, ResidualAdapter) or adapter.kind != "parallel" or (
-                "matrix" not in adapter._parameters):
+                "matrix" not in adapter._parameters or not adapter.has_weight):
             return None
     return torch.stack([adapter.matrix for adapter in adapters]).mean(0)

@@ -15,6 +15,11 @@ class Backbone(nn.Module):
         name: as in `BACKBONES`.
         input: name of the front end it takes, or "waveform".
         dim: D, size of an output frame.
+        recipe: preset that fills the training settings.
+        started_mode: what learns, if nobody says so, where the settings name weights to start
+            from (`path`): everything alike (scratch), or the rest of the model faster (finetune)
+            and with adapters these alone.
+        works_when_frozen: it stays in training mode while nothing of it learns.
 
     A site is a module that `forward` calls exactly once per pass, with its input as first
     argument.
@@ -24,6 +29,9 @@ class Backbone(nn.Module):
     Config: type
     input: str
     dim: int
+    recipe = "small"
+    started_mode = "scratch"
+    works_when_frozen = False
 
     def __init__(self, config: Any):
         super().__init__()
@@ -57,6 +65,22 @@ class Backbone(nn.Module):
         Broadcasts over the output, 1 (True) where real; None means all are.
         """
         return args[1] if len(args) > 1 else kwargs.get("mask")
+
+    def with_inputs(self, args: tuple, kwargs: dict, inputs: Tensor, mask: Tensor | None
+                    ) -> tuple[tuple, dict]:
+        """Give a site's arguments with other inputs and mask, for adapters that add positions.
+
+        Args:
+            args, kwargs: what the site was called with.
+            inputs: its new first argument, with more positions.
+            mask: which of them are real, as `site_mask` gives it; None if all are.
+        """
+        if len(args) > 1:
+            return (inputs, mask, *args[2:]), kwargs
+        if args:
+            return (inputs,), {**kwargs, "mask": mask} if "mask" in kwargs else kwargs
+        first = next(iter(kwargs))
+        return (), {**kwargs, first: inputs, **({"mask": mask} if "mask" in kwargs else {})}
 
     def norm_after(self, site: str) -> str | None:
         """Name the norm that alone takes a site's output, or None; merging shifts its mean."""
