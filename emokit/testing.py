@@ -21,6 +21,32 @@ from emokit.corpora.utterance import StandIn
 
 RATE = 16_000
 
+_TINY_WAV2VEC2 = {
+    "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 40,
+    "conv_dim": [12, 16, 16], "conv_kernel": [10, 3, 2], "conv_stride": [5, 4, 4],
+    "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 4, "mask_time_prob": 0.0,
+    "do_normalize": False}
+_LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
+
+TINY_TRANSFORMERS = {
+    "wav2vec2": {**_TINY_WAV2VEC2, "model_type": "wav2vec2"},
+    "wav2vec2 large": {**_TINY_WAV2VEC2, **_LARGE, "model_type": "wav2vec2", "conv_bias": True,
+                       "do_normalize": True},
+    "hubert": {**_TINY_WAV2VEC2, "model_type": "hubert", "feat_proj_layer_norm": False,
+               "mask_time_prob": 0.05, "num_conv_pos_embeddings": 7},
+    "data2vec-audio": {**_TINY_WAV2VEC2, "model_type": "data2vec-audio",
+                       "num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 5,
+                       "feat_extract_norm": "layer"},
+    "wavlm": {**_TINY_WAV2VEC2, "model_type": "wavlm", "num_buckets": 16,
+              "max_bucket_distance": 30},
+    "wavlm large": {**_TINY_WAV2VEC2, **_LARGE, "model_type": "wavlm", "num_buckets": 16,
+                    "max_bucket_distance": 30, "hidden_act": "relu"},
+    "whisper": {"model_type": "whisper", "d_model": 24, "encoder_layers": 3,
+                "encoder_attention_heads": 2, "encoder_ffn_dim": 40, "num_mel_bins": 8,
+                "max_source_positions": 50},
+}
+"""Architectures of every family of speech transformers, post-norm and pre-norm, for `hf`."""
+
 
 def buzz(emotion: str, speaker: str = "", seconds: float = 0.3, rate: int = RATE,
          seed: int = 0) -> np.ndarray:

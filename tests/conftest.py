@@ -97,6 +97,49 @@ def emoset(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def rated(tmp_path_factory, emoset):
+    """An emoset of three corpora: `rated` (arousal 1 to 5, valence -1 to 1, some unknown), `mixed`
+    (a class that canonical views leave out, no dominance either) and `emodb`, which has none.
+    """
+    import shutil
+
+    import pandas as pd
+
+    from emokit.corpora.build import BuildOptions, build_corpora
+    from emokit.corpora.spec import read_specs
+    from emokit.testing import buzz, write_wav
+
+    folder = tmp_path_factory.mktemp("rated")
+    draws = np.random.default_rng(5)
+    levels = {"anger": (4.5, -0.8), "neutral": (2.5, 0.0), "sadness": (1.5, -0.5),
+              "calm": (1.2, 0.6)}
+    for corpus, words in (("rated", list(levels)[:3]), ("mixed", list(levels))):
+        rows = []
+        for speaker in range(5):
+            for word in words:
+                for take in range(3):
+                    name = f"s{speaker}_{word}_{take}.wav"
+                    write_wav(folder / corpus / name,
+                              buzz(word, f"s{speaker}",
+                                   seed=100 * speaker + take + 1000 * (corpus == "mixed")))
+                    arousal, valence = levels[word] + draws.normal(0, 0.15, 2)
+                    rows.append({"file": name, "label": word, "speaker": f"s{speaker}",
+                                 "arousal": round(float(np.clip(arousal, 1, 5)), 2),
+                                 "valence": round(float(np.clip(valence, -1, 1)), 2)})
+        # of one take in three nobody rated the valence
+        table = pd.DataFrame(rows)
+        table.loc[table.index % 3 == 0, "valence"] = np.nan
+        table.to_csv(folder / corpus / "list.csv", index=False)
+    (folder / "corpora.yaml").write_text("".join(
+        f"{corpus}:\n  root: {corpus}\n  format: csv\n  scales: {{arousal: [1, 5], "
+        "valence: [-1, 1]}\n" for corpus in ("rated", "mixed")))
+    build_corpora(read_specs(folder / "corpora.yaml", ("rated", "mixed")), folder / "emoset",
+                  BuildOptions(jobs=1, report=False))
+    shutil.copytree(emoset / "emodb", folder / "emoset" / "emodb")
+    return folder / "emoset"
+
+
+@pytest.fixture(scope="session")
 def tiny_sets():
     """Give the `--set` words of the tiny model, for a command line."""
     return [word for text in TINY for word in ("--set", text)]

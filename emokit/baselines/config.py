@@ -21,8 +21,8 @@ class BaselineConfig:
                                   "logistic for embedding, otherwise svm.", choices=CLASSIFIERS)
     refit_on: str = knob("train", "What the chosen model is fitted on.",
                          choices=("train", "train+dev"))
-    target: str = knob("emotion", "Label view: the corpus's own classes, or a canonical one.",
-                       choices=TARGETS)
+    target: str = knob("emotion", "What is learnt, as for emokit train; dimensions by ridge "
+                       "regression.", choices=TARGETS)
     corpora: list[str] = knob([], "Built corpora to use; default all.", cosmetic=True)
     folds: str = knob("none", "none: the default partitions; all; J: one fold; auto: folds only "
                       "where few speakers make one split too small.", cosmetic=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emokit.core.errors import CorpusError
-from emokit.training.predict import selection_figures
+from emokit.training.selection import class_figures
 
 PENALTIES = tuple(10.0**power for power in range(-5, 2))
 """Values of C that are tried, in rising order: ties go to the simpler model."""
@@ -40,7 +40,7 @@ class LinearModel:
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Give [N, K] for features [N, D]."""
         if self.median is not None:
-            features = _filled(features, self.median)
+            features = filled(features, self.median)
         scores = (features - self.mean) / self.scale @ self.weight.T + self.bias
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return scores / scores.sum(axis=1, keepdims=True)
@@ -63,12 +63,12 @@ def fit(features: np.ndarray, classes: np.ndarray, dev_features: np.ndarray,
     """
     if len(np.unique(classes)) < 2:
         raise CorpusError("A linear baseline needs two classes in train; there is one.")
-    median = _medians(features)
-    features, dev_features = _filled(features, median), _filled(dev_features, median)
+    median = medians(features)
+    features, dev_features = filled(features, median), filled(dev_features, median)
     best, best_uar = None, -np.inf
     for penalty in PENALTIES:
         model = _fit_one(features, classes, n_classes, classifier, penalty)
-        uar, _ = selection_figures(model.probabilities(dev_features), dev_classes)
+        uar, _ = class_figures(model.probabilities(dev_features), dev_classes)
         if uar > best_uar:
             best, best_uar = model, uar
     return dataclasses.replace(best, median=median)
@@ -80,12 +80,12 @@ def refit(chosen: LinearModel, features: np.ndarray, classes: np.ndarray, n_clas
 
     What such a model says of dev is no selection figure: it has seen the answers.
     """
-    model = _fit_one(_filled(features, chosen.median), classes, n_classes, classifier,
+    model = _fit_one(filled(features, chosen.median), classes, n_classes, classifier,
                      chosen.penalty)
     return dataclasses.replace(model, median=chosen.median)
 
 
-def _medians(features: np.ndarray) -> np.ndarray:
+def medians(features: np.ndarray) -> np.ndarray:
     """Give the median of each column, 0 where nothing is defined."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="All-NaN slice")
@@ -93,7 +93,8 @@ def _medians(features: np.ndarray) -> np.ndarray:
             np.where(np.isfinite(features), features, np.nan), axis=0))
 
 
-def _filled(features: np.ndarray, median: np.ndarray) -> np.ndarray:
+def filled(features: np.ndarray, median: np.ndarray) -> np.ndarray:
+    """Put the median of its column in the place of what is undefined."""
     return np.where(np.isfinite(features), features, median)
 
 

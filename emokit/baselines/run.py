@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from emokit import __version__
-from emokit.baselines import linear
+from emokit.baselines import fitting
 from emokit.baselines.config import BaselineConfig
 from emokit.baselines.features import Progress, count_missing, describe, extractor, identity
 from emokit.core.config import from_mapping, signature, to_mapping
@@ -21,8 +21,9 @@ from emokit.core.errors import EmokitError
 from emokit.core.files import read_yaml, write_bytes, write_csv, write_json, write_yaml
 from emokit.corpora.store import BuiltCorpus, open_emoset
 from emokit.loading.source import Source, folds_of, make_source
-from emokit.training.predict import prediction_table, selection_figures
+from emokit.training.predict import Scores, on_own_answers, prediction_table
 from emokit.training.run import BEST, METRICS, Cell, Group, cell_name, environment, start_cell
+from emokit.training.selection import figures, in_words
 
 log = logging.getLogger("emokit")
 
@@ -75,56 +76,63 @@ def _is_current(cell: Cell, corpus: BuiltCorpus) -> bool:
     return cell.is_complete and read_facts(cell)["manifests"] == {corpus.name: corpus.signature}
 
 
+def _scores(models: fitting.Models, source: Source, partition: str, features: np.ndarray) -> Scores:
+    return on_own_answers(source, partition, models.answers(features))
+
+
 def _fit_cell(cell: Cell, source: Source, config: BaselineConfig, extract,
               features: Callable[[np.ndarray], np.ndarray]) -> None:
     started = time.monotonic()
     parts = {name: features(rows) for name, rows in source.rows.items()}
-    truth = {name: source.classes[rows] for name, rows in source.rows.items()}
-    chosen = model = linear.fit(parts["train"], truth["train"], parts["dev"], truth["dev"],
-                                len(source.labels), config.classifier)
-    if config.refit_on == "train+dev":
-        model = linear.refit(chosen, np.concatenate([parts["train"], parts["dev"]]),
-                             np.concatenate([truth["train"], truth["dev"]]),
-                             len(source.labels), config.classifier)
+    chosen, fitted = fitting.fit(source, parts, config)
     settings = {**to_mapping(config), "corpora": [source.name], "regime": "baseline"}
     group = cell.folder.parent / "group.yaml"
     if not group.is_file():
         write_yaml(group, {key: value for key, value in settings.items() if key not in ASIDE})
-    start_cell(cell, settings,
-               {"stored": int(model.weight.size + model.bias.size + 2 * model.mean.size)},
+    stored = sum(value.size for name, value in fitted.tensors().items()
+                 if name.rpartition(".")[2] not in ("median", "penalty"))
+    start_cell(cell, settings, {"stored": int(stored)},
                environment("cpu", "float64", "linear model"))
-    _save(cell, model, source, config, identity(extract))
+    _save(cell, fitted, source, config, identity(extract))
     # of dev the model that was chosen there speaks, before it saw the answers
-    for partition, speaker in (("dev", chosen), ("test", model)):
+    for partition, speaker in (("dev", chosen), ("test", fitted)):
         if len(source.rows[partition]):
             write_csv(cell.predictions(source.name, partition), prediction_table(
-                source, partition, speaker.probabilities(parts[partition]), truth[partition]))
-    uar, loss = selection_figures(chosen.probabilities(parts["dev"]), truth["dev"])
+                source, partition, _scores(speaker, source, partition, parts[partition])))
+    dev = figures(source, _scores(chosen, source, "dev", parts["dev"]))
     missing = count_missing(list(parts.values()))
     write_json(cell.folder / METRICS, {
-        "dev": {source.name: {"uar": uar, "loss": loss, "n": len(truth["dev"])}}, "dev_uar": uar,
-        "penalty": model.penalty, "missing": missing, "epoch": 0, "epochs": 0,
+        "dev": {source.name: dev},
+        **{f"dev_{name}": dev[name] for name in ("uar", "ccc", "score") if name in dev},
+        "penalty": _penalties(fitted), "missing": missing, "epoch": 0, "epochs": 0,
         "stopped": "fitted", "seconds": round(time.monotonic() - started, 1)})
     if missing["values"]:
         log.warning("%s: %d of %d utterances have features that are undefined (%d values); the "
                     "median of train stands for them", cell.name, missing["utterances"],
                     sum(len(rows) for rows in source.rows.values()), missing["values"])
-    log.info("%s: C %g, dev UAR %.3f", cell.name, model.penalty, uar)
+    log.info("%s: dev %s", cell.name, in_words(dev))
 
 
-def _save(cell: Cell, model: linear.LinearModel, source: Source, config: BaselineConfig,
+def _penalties(models: fitting.Models) -> float | list[float]:
+    """Give C of the classes, otherwise the ridge penalty of each dimension."""
+    if models.classes is not None:
+        return models.classes.penalty
+    return models.dimensions.penalty.tolist()
+
+
+def _save(cell: Cell, models: fitting.Models, source: Source, config: BaselineConfig,
           weights: str) -> None:
     from safetensors.numpy import save as to_bytes
 
     facts = {"version": __version__, "regime": "baseline", "target": config.target, "seed": 0,
              "fold": source.fold, "manifests": {source.name: source.corpus.signature},
-             "corpora": {source.name: {"head": source.head, "labels": list(source.labels)}}}
+             "corpora": {source.name: {"head": source.head, "labels": list(source.labels),
+                                       "dimensions": list(source.dimensions)}}}
     meta = {"schema": 1, "kind": "linear", "features": config.name, "weights": weights,
             "facts": facts, "labels": {source.name: list(source.labels)},
-            "penalty": model.penalty}
-    tensors = {name: np.ascontiguousarray(getattr(model, name))
-               for name in ("mean", "scale", "weight", "bias", "median")}
-    write_bytes(cell.folder / BEST, to_bytes(tensors, {"emokit": json.dumps(meta, sort_keys=True)}))
+            "penalty": None if models.classes is None else models.classes.penalty}
+    write_bytes(cell.folder / BEST,
+                to_bytes(models.tensors(), {"emokit": json.dumps(meta, sort_keys=True)}))
 
 
 def read_facts(cell: Cell) -> dict[str, Any]:
@@ -166,9 +174,9 @@ def score_cell(cell: Cell, emoset: str | Path, partition: str) -> None:
             f"'{cell.folder}' was fitted to other weights than '{config.path}' holds now. Run: "
             f"emokit baseline {config.name}:{config.path}"
         )
-    model = linear.LinearModel(**load_file(cell.folder / BEST), penalty=meta["penalty"])
+    models = fitting.from_tensors(load_file(cell.folder / BEST), meta["penalty"])
     source = make_source(corpus, config.target, meta["facts"]["fold"])
     rows = source.rows[partition]
     features = describe(corpus, config.name, extract, config.jobs)(rows)
     write_csv(cell.predictions(name, partition), prediction_table(
-        source, partition, model.probabilities(features), source.classes[rows]))
+        source, partition, _scores(models, source, partition, features)))

@@ -7,13 +7,17 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
+import subprocess
+from collections.abc import Iterable
 from typing import Any
 
 REQUIRED = ("torch", "torchaudio", "librosa", "soundfile", "soxr", "click", "pandas", "yaml",
             "tqdm", "numpy", "sklearn", "scipy", "statsmodels", "matplotlib", "jinja2",
             "safetensors", "pooch")
 _PACKAGES = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+_FOR_DEVELOPERS = ("test", "docs")
 
 
 def examine() -> list[dict[str, Any]]:
@@ -25,7 +29,8 @@ def examine() -> list[dict[str, Any]]:
     """
     rows = [_row("python", "ok", platform.python_version())]
     rows += [_package(name) for name in REQUIRED]
-    rows += [_device(), _processors(), _mp3(), _disk(), _corpora()]
+    rows += [_device(), _processors(), _mp3(), _ffmpeg(), *_extras(_requirements()), _disk(),
+             _corpora()]
     return rows
 
 
@@ -96,6 +101,50 @@ def _mp3() -> dict[str, Any]:
         return _row("mp3", "ok", f"libsndfile {soundfile.__libsndfile_version__}")
     return _row("mp3", "missing", f"libsndfile {soundfile.__libsndfile_version__} has no MP3",
                 "pip install --upgrade soundfile")
+
+
+def _ffmpeg() -> dict[str, Any]:
+    """Find the program that gives the sound of films, and tell its version."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return _row("ffmpeg", "missing", "not installed: no films (AVI, MP4, WebM), no M4A",
+                    "apt install ffmpeg")
+    try:
+        result = subprocess.run([program, "-version"], capture_output=True, text=True, check=True,
+                                timeout=30)
+    except (OSError, subprocess.SubprocessError) as error:
+        return _row("ffmpeg", "missing", f"'{program}' does not run: {_first_line(error)}",
+                    "apt install --reinstall ffmpeg")
+    # ffmpeg version 6.1.1-3ubuntu5 Copyright (c) 2000-2023 the FFmpeg developers
+    words = result.stdout.split()
+    return _row("ffmpeg", "ok", words[2] if words[:2] == ["ffmpeg", "version"] else program)
+
+
+def _requirements() -> list[str]:
+    try:
+        return importlib.metadata.requires("emokit") or []
+    except importlib.metadata.PackageNotFoundError:
+        # run from a folder that was never installed
+        return []
+
+
+def _extras(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Look for the packages of each extra that emokit has for its users.
+
+    Args:
+        lines: requirements, such as `audformat>=1.3; extra == "interop"`.
+    """
+    rows = []
+    for line in lines:
+        match = re.match(r"""([\w.-]+).*;.*\bextra == ["']([\w-]+)["']""", line)
+        if match and match[2] not in _FOR_DEVELOPERS:
+            package, extra = match.groups()
+            try:
+                rows.append(_row(package, "ok", importlib.metadata.version(package)))
+            except importlib.metadata.PackageNotFoundError:
+                rows.append(_row(package, "missing", f"not installed, extra {extra}",
+                                 f"pip install 'emokit[{extra}]'"))
+    return rows
 
 
 def _disk() -> dict[str, Any]:

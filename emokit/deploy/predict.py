@@ -17,7 +17,7 @@ from emokit.corpora.parsers.names import AUDIO
 from emokit.corpora.store import RATE
 from emokit.loading.source import POOLED
 from emokit.training import checkpoint
-from emokit.training.predict import crop_probabilities, place
+from emokit.training.predict import crop_answers, place
 from emokit.training.run import find_group
 
 log = logging.getLogger("emokit")
@@ -55,34 +55,49 @@ class Predictor:
             waveform: [S] at 16 kHz, float32 or int16.
 
         Returns:
-            `prediction`, its `probability`, all `probabilities` by name, and `heads` with each
-            head's own answer where several were averaged. The mean counts a word that a head
-            does not know as probability 0 there, so the words of few corpora come out lower.
+            `prediction`, its `probability`, all `probabilities` by name, or of dimensions
+            `dimensions` on [0, 1] by name; and `heads` with each head's own answer where several
+            were averaged. The mean counts a word that a head does not know as probability 0
+            there, so the words of few corpora come out lower; a dimension is averaged over the
+            heads that know it.
         """
         facts = self.checkpoint.facts
         answers = {}
         for head in self.heads:
-            values = crop_probabilities(
+            answers[head] = crop_answers(
                 self.model, head, [len(waveform)],
                 lambda index, start, stop: waveform[start:stop], facts["window"], facts["scoring"],
-            )[0]
-            answers[head] = dict(zip(self.model.labels[head], map(float, values)))
+            )[0].tolist()
+        labels, dimensions = self.model.labels, self.model.dimensions
+        found = {head: _answer(dict(zip(labels[head], values)),
+                               dict(zip(dimensions[head], values[len(labels[head]):])))
+                 for head, values in answers.items()}
         if self.corpus:
-            return {"corpus": self.corpus, **_answer(answers[self.corpus])}
-        mean: dict[str, float] = {}
-        for values in answers.values():
-            for label, value in values.items():
+            return {"corpus": self.corpus, **found[self.corpus]}
+        words: dict[str, float] = {}
+        known: dict[str, list[float]] = {}
+        for head, values in answers.items():
+            for label, value in zip(labels[head], values):
                 word = canonical(label) or label
-                mean[word] = mean.get(word, 0.0) + value / len(answers)
-        return {**_answer(mean), "heads": {head: _answer(values)
-                                           for head, values in answers.items()}}
+                words[word] = words.get(word, 0.0) + value / len(answers)
+            for name, value in zip(dimensions[head], values[len(labels[head]):]):
+                known.setdefault(name, []).append(value)
+        mean = _answer(words, {name: sum(several) / len(several)
+                               for name, several in known.items()})
+        return {**mean, "heads": found}
 
 
-def _answer(probabilities: dict[str, float]) -> dict[str, Any]:
-    # max keeps the first of equals, as argmax does in scoring
-    best = max(probabilities, key=probabilities.get)
-    return {"prediction": best, "probability": round(probabilities[best], 6),
-            "probabilities": {name: round(value, 6) for name, value in probabilities.items()}}
+def _answer(probabilities: dict[str, float], dimensions: dict[str, float]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if probabilities:
+        # max keeps the first of equals, as argmax does in scoring
+        best = max(probabilities, key=probabilities.get)
+        found = {"prediction": best, "probability": round(probabilities[best], 6),
+                 "probabilities": {name: round(value, 6)
+                                   for name, value in probabilities.items()}}
+    if dimensions:
+        found["dimensions"] = {name: round(value, 6) for name, value in dimensions.items()}
+    return found
 
 
 def predict_files(predictor: Predictor, paths: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -108,6 +108,12 @@ def compare_all(systems: Sequence[System], reference: System, *, config: Config 
             raise EmokitError(f"Both systems are called '{system.name}'. Name them differently.")
         common = [corpus for corpus in sorted(set(system.cells) & set(reference.cells))
                   if not _dimensions_only(system, reference, corpus)]
+        both = set(system.cells) & set(reference.cells)
+        if not common and both:
+            raise EmokitError(
+                f"'{system.name}' and '{reference.name}' have dimensions only; the tests are of "
+                "classes. Evaluate each by itself: their CCC comes with intervals."
+            )
         if not common:
             raise EmokitError(
                 f"'{system.name}' and '{reference.name}' have no corpus with classes in common: "

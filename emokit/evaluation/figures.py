@@ -76,10 +76,11 @@ def _legend(figure, systems) -> None:
 
 
 def learning_curves(history: Iterable[Mapping[str, Any]]):
-    """Draw dev UAR and loss over epochs, one line a corpus; seeds are averaged.
+    """Draw dev UAR or CCC and loss over epochs, one line a corpus; seeds are averaged.
 
     Args:
-        history: rows with `epoch`, and `corpus`, `dev_uar`, `loss`, each where it is known.
+        history: rows with `epoch`, and `corpus`, `dev_uar`, `dev_ccc`, `loss`, each where it is
+            known.
 
     Returns:
         Nothing if no row has an epoch and a number.
@@ -88,7 +89,8 @@ def learning_curves(history: Iterable[Mapping[str, Any]]):
 
     rows = list(history)
     panels = [(name, title, scale) for name, title, scale in
-              (("dev_uar", "UAR on dev, percent", 100.0), ("loss", "Training loss", 1.0))
+              (("dev_uar", "UAR on dev, percent", 100.0), ("dev_ccc", "CCC on dev", 1.0),
+               ("loss", "Training loss", 1.0))
               if _curves(rows, name)]
     if not panels:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +13,10 @@ import numpy as np
 
 from emokit.core.errors import EmokitError, ManifestError, culprits
 from emokit.core.files import read_csv, typed_column, write_csv
+from emokit.corpora.utterance import DIMENSIONS
 from emokit.evaluation.counts import check_labels, encode
 
 LEADING = ("utterance", "corpus", "speaker", "session", "fold", "partition", "truth", "prediction")
-DIMENSIONS = ("arousal", "valence", "dominance")
 UNNAMED = "unnamed"
 """Corpus of a table that names none."""
 
@@ -29,7 +30,8 @@ class Predictions:
         partition: `train`, `dev`, `test`; empty if the table does not tell.
         labels: the corpus's ordered class list; empty if there are only dimensions.
         table: pandas table with at least `utterance`, and `truth` and `prediction` or, for
-            dimensions, `truth_arousal` and `arousal` (likewise valence, dominance).
+            dimensions, `truth_arousal` and `arousal` (likewise valence, dominance). An utterance
+            without a class has an empty truth, if it has a dimension.
         seed: of the training, if there are several.
         outside: what a prediction outside `labels` is: `error`, or `miss`, a wrong answer.
 
@@ -65,7 +67,8 @@ class Predictions:
         if self.labels:
             try:
                 object.__setattr__(self, "labels", check_labels(self.labels))
-                _ = self.truth, self.answers
+                classified = self.classified()
+                _ = classified.truth, classified.answers
             except ManifestError:
                 raise
             except EmokitError as error:
@@ -73,6 +76,19 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def classified(self) -> Predictions:
+        """Give the utterances whose class is known, all of them where there are no dimensions."""
+        known = [f"truth_{name}" for name in self.dimensions]
+        if not self.labels or not known:
+            return self
+        unknown = self.table["truth"].isna() | (self.table["truth"] == "")
+        unknown &= self.table[known].notna().any(axis=1)
+        if not unknown.any():
+            return self
+        part = copy.copy(self)
+        object.__setattr__(part, "table", self.table[~unknown].reset_index(drop=True))
+        return part
 
     @property
     def utterances(self) -> np.ndarray:

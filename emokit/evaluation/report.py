@@ -9,6 +9,7 @@ from typing import Any
 
 from emokit.core.files import write_text
 from emokit.core.page import facts_html, page, render
+from emokit.corpora.utterance import DIMENSIONS
 from emokit.evaluation import figures
 from emokit.evaluation.comparison import Comparison, overall_text
 from emokit.evaluation.contrast import LEGEND
@@ -42,7 +43,8 @@ def report_html(summary: Summary, comparison: Comparison | None = None, *,
     body = render(
         "emokit.evaluation", "report.html",
         lead=facts_html(_lead(summary)), summary=_table(summary.rows, _summary_columns(summary)),
-        overall=_table([row for row in summary.overall if row["corpora"] > 1], _OVERALL),
+        overall=_table([row for row in summary.overall if row["corpora"] > 1],
+                       _overall_columns(summary)),
         several=len(systems) > 1, notes=[row for row in summary.rows if row["notes"]],
         comparison=comparison, compared=_compared(comparison), legend=_legend(comparison),
         every=_table(comparison.rows, _EVERY_TEST) if comparison else None,
@@ -65,10 +67,19 @@ def _subtitle(summary: Summary, comparison: Comparison | None) -> str:
         return comparison.sentence
     words = []
     for row in summary.overall:
-        mean = NOTHING if math.isnan(row["uar"]) else f"{100 * row['uar']:.1f} %"
         noun = "corpus" if row["corpora"] == 1 else "corpora, mean"
-        words.append(f"{row['system']}: {row['corpora']} {noun} UAR {mean}")
+        words.append(f"{row['system']}: {row['corpora']} {noun} "
+                     + ", ".join(" ".join(pair) for pair in _means(row)))
     return "; ".join(words) + "."
+
+
+def _means(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give (metric, value) of a system's means: UAR of classes, CCC of dimensions."""
+    found = [(f"CCC {name}", f"{row[f'ccc_{name}']:.3f}") for name in DIMENSIONS
+             if f"ccc_{name}" in row]
+    if row["left_out"] or not found or not math.isnan(row["uar"]):
+        found.insert(0, ("UAR", NOTHING if math.isnan(row["uar"]) else f"{100 * row['uar']:.1f} %"))
+    return found
 
 
 def _lead(summary: Summary) -> dict[str, Any]:
@@ -80,14 +91,23 @@ def _lead(summary: Summary) -> dict[str, Any]:
         "seeds": max((row["seeds"] for row in rows), default=0),
     }
     for row in summary.overall:
-        mean = NOTHING if math.isnan(row["uar"]) else f"{100 * row['uar']:.1f} %"
-        facts[f"{'mean ' if row['corpora'] > 1 else ''}UAR, {row['system']}"] = mean
+        for metric, value in _means(row):
+            facts[f"{'mean ' if row['corpora'] > 1 else ''}{metric}, {row['system']}"] = value
     return facts
 
 
 _OVERALL = (Column("system", "System"), Column("corpus", "Over corpora"),
             Column("n", "N", "count"), Column("uar", "UAR", "percent"),
-            Column("wa", "WA", "percent"), Column("macro_f1", "Macro F1", "percent"))
+            Column("wa", "WA", "percent"), Column("macro_f1", "Macro F1", "percent"),
+            *(Column(f"ccc_{name}", f"CCC {name}", "number") for name in DIMENSIONS))
+
+
+def _overall_columns(summary: Summary) -> list[Column]:
+    classes = any(row["k"] for row in summary.rows)
+    return [column for column in _OVERALL
+            if column.name in ("system", "corpus", "n")
+            or (any(column.name in row for row in summary.overall)
+                and (classes or column.name.startswith("ccc_")))]
 
 
 def _summary_columns(summary: Summary) -> list[Column]:

@@ -15,6 +15,7 @@ from emokit.core.config import from_mapping, knob
 from emokit.core.errors import EmokitError
 from emokit.core.files import write_json, write_text
 from emokit.core.seeding import generator
+from emokit.corpora.utterance import DIMENSIONS
 from emokit.evaluation import metrics
 from emokit.evaluation.clusters import bootstrap, jackknife, leave_one_out
 from emokit.evaluation.counts import (MEASURES, PREDICTED, RIGHT, TRUE, _divide, macro_f1, moments,
@@ -82,15 +83,17 @@ class Summary:
 
     def columns(self) -> list[Column]:
         """Columns for people: a dimension's CCC where there is one, nothing that is empty."""
-        ccc = [Column(f"ccc_{name}", f"CCC {name}", "number")
-               for name in ("arousal", "valence", "dominance")]
+        ccc = [Column(f"ccc_{name}", f"CCC {name}", "number_interval") for name in DIMENSIONS]
+        # what was asked for stays, even where it is undefined
+        kept = {"uar", "wa"} if any(row["k"] for row in self.rows) else set()
+        kept |= {column.name for column in ccc if any(column.name in row for row in self.rows)}
         level = f"UAR [{100 * (1 - self.config.alpha):g} %]"
         columns = [dataclasses.replace(column, head=level) if column.name == "uar" else column
                    for column in (*COLUMNS, *ccc)]
         return [column for column in columns
                 if column.kind in ("text", "count") or any(
                     not math.isnan(row.get(column.name, NAN)) for row in self.rows)
-                or column.name in ("uar", "wa")]
+                or column.name in kept]
 
     def header(self) -> list[str]:
         """Say for each corpus what the numbers rest on: partition, label list, scoring rule."""
@@ -165,7 +168,7 @@ def _score(system: System, corpus: str, config: Config) -> tuple[dict, dict]:
         if first.labels:
             _score_classes(system, corpus, config, row, detail, notes)
         for name in first.dimensions:
-            _score_dimension(name, list(cells.values()), config, row)
+            _score_dimension(name, list(cells.values()), config, row, notes)
     row.setdefault("speakers", _n_speakers(first) or None)
     row["notes"] = "; ".join(notes)
     return row, detail
@@ -188,8 +191,9 @@ def _score_classes(system, corpus, config, row, detail, notes) -> None:
     if absent and len(aligned.truth):
         notes.append(f"UAR undefined: no utterance of {', '.join(absent)} in truth")
     notes.extend(aligned.notes)
-    row.update(chance=1 / len(aligned.labels), speakers=aligned.speakers or None,
-               clusters=len(aligned.cluster_names), cluster=aligned.kind)
+    row.update(n=len(aligned.truth), chance=1 / len(aligned.labels),
+               speakers=aligned.speakers or None, clusters=len(aligned.cluster_names),
+               cluster=aligned.kind)
     for name, values in scores.items():
         row[name] = float(values.mean())
         row[f"{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else NAN
@@ -218,7 +222,7 @@ def _interval(counts, estimate, config, corpus) -> Interval:
 
 def _ece(cells) -> float:
     values = []
-    for one in cells.values():
+    for one in (one.classified() for one in cells.values()):
         probabilities = one.probabilities
         if probabilities is None:
             return NAN
@@ -244,13 +248,14 @@ def _confusion(aligned) -> np.ndarray:
     return matrix if matrix[:, k].any() else matrix[:, :k]
 
 
-def _score_dimension(name, several, config, row) -> None:
+def _score_dimension(name, several, config, row, notes) -> None:
     values = []
     sums = []
     for one in several:
         truth = one.table[f"truth_{name}"].to_numpy(float)
         prediction = one.table[name].to_numpy(float)
         known = ~np.isnan(truth)
+        row[f"n_{name}"] = int(known.sum())
         truth, prediction = truth[known], prediction[known]
         values.append([metrics.ccc(truth, prediction), metrics.rmse(truth, prediction),
                        metrics.pearson(truth, prediction)])
@@ -262,6 +267,8 @@ def _score_dimension(name, several, config, row) -> None:
     interval = jackknife(row[f"ccc_{name}"], leave_one_out(np.stack(sums), MEASURES["ccc"]),
                          config.alpha)
     row[f"ccc_{name}_low"], row[f"ccc_{name}_high"] = interval.low, interval.high
+    if interval.note and interval.note not in notes:
+        notes.append(interval.note)
 
 
 def _overall(name: str, rows: list[dict], config: Config) -> dict[str, Any]:
@@ -275,6 +282,10 @@ def _overall(name: str, rows: list[dict], config: Config) -> dict[str, Any]:
     for metric in ("uar", "wa", "macro_f1", "ece"):
         values = [one[metric] for one in kept]
         row[metric] = float(np.mean(values)) if values else NAN
+    for name in DIMENSIONS:
+        values = [one[f"ccc_{name}"] for one in rows if f"ccc_{name}" in one]
+        if values:
+            row[f"ccc_{name}"] = float(np.mean(values))
     row["n"] = sum(one["n"] for one in rows)
     return row
 

@@ -88,7 +88,7 @@ class Aligned:
 
 def align(corpus: str, sides: list[Mapping[int, Predictions]], cluster: str = "speaker",
           names: Iterable[str] = ()) -> Aligned:
-    """Pair the predictions of one corpus by utterance.
+    """Pair the predictions of one corpus by utterance, where its class is known.
 
     Args:
         sides: predictions by seed of each system.
@@ -102,7 +102,7 @@ def align(corpus: str, sides: list[Mapping[int, Predictions]], cluster: str = "s
     if cluster not in CLUSTERS:
         raise EmokitError(f"Unknown cluster '{cluster}'. {choices(cluster, CLUSTERS)}")
     names = list(names) or [f"system {index + 1}" for index in range(len(sides))]
-    ordered = [[side[seed] for seed in sorted(side)] for side in sides]
+    ordered = [[side[seed].classified() for seed in sorted(side)] for side in sides]
     first = ordered[0][0]
     titles = [[f"{name}, seed {seed}" for seed in sorted(side)] for name, side in zip(names, sides)]
     for predictions, title in zip(sum(ordered, []), sum(titles, [])):

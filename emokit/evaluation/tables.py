@@ -25,7 +25,8 @@ class Column:
         name: key in the rows.
         head: what stands above it.
         kind: `text`, `count`, `percent` (one decimal), `points` (percent with sign), `number`,
-            `p`, or `interval` and `points_interval` (with `<name>_low` and `<name>_high`).
+            `share` (percent, two decimals), `p`, or `interval`, `points_interval`,
+            `number_interval` (with `<name>_low` and `<name>_high`).
     """
 
     name: str
@@ -86,15 +87,18 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NOTHING
     words = _number(value, column.kind.removesuffix("_interval"))
-    if column.kind in ("interval", "points_interval") and f"{column.name}_low" in row:
-        words += " " + limits(row[f"{column.name}_low"], row.get(f"{column.name}_high"))
+    if column.kind.endswith("interval") and f"{column.name}_low" in row:
+        ends = row[f"{column.name}_low"], row.get(f"{column.name}_high")
+        words += " " + limits(*ends, column.kind == "number_interval")
     return words
 
 
-def limits(low: float | None, high: float | None) -> str:
-    """Give an interval of shares in percent, `[71.2, 80.4]`, or `[–]`."""
+def limits(low: float | None, high: float | None, plain: bool = False) -> str:
+    """Give an interval of shares in percent, `[71.2, 80.4]`, plain `[0.712, 0.804]`, or `[–]`."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return f"[{NOTHING}]"
+    if plain:
+        return f"[{low:.3f}, {high:.3f}]"
     return f"[{_plain(100 * low)}, {_plain(100 * high)}]"
 
 
@@ -111,6 +115,8 @@ def _number(value: Any, kind: str) -> str:
         return "∞" if value > 0 else "-∞"
     if kind in ("percent", "interval"):
         return _plain(100 * value)
+    if kind == "share":
+        return f"{100 * value:.2f}"
     if kind == "points":
         return f"{100 * value:+.1f}"
     if kind == "p":
@@ -187,7 +193,8 @@ def _markdown(heads, cells, right, bold) -> str:
 
 _LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
           "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-          "–": "--", "±": r"$\pm$", "Δ": r"$\Delta$", "∞": r"$\infty$", "<": r"$<$", ">": r"$>$"}
+          "–": "--", "−": "$-$", "×": r"$\times$", "±": r"$\pm$", "Δ": r"$\Delta$",
+          "∞": r"$\infty$", "<": r"$<$", ">": r"$>$"}
 
 
 def _latex(heads, cells, right, bold) -> str:

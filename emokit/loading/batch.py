@@ -14,7 +14,8 @@ class Targets:
     Args:
         classes: [B] int64, index into the corpus's class list; -1 where unknown.
         soft: [B, K] float, rows sum to 1, or None.
-        dimensions: [B, 3] float arousal, valence, dominance in [0, 1], NaN where unknown, or None.
+        dimensions: [B, R] float32, those of the corpus's head in its order, on [0, 1], NaN where
+            unknown; or None.
     """
 
     classes: torch.Tensor
@@ -26,7 +27,8 @@ class Targets:
 class Batch:
     """Utterances of one corpus, padded to the longest.
 
-    One corpus per batch, because adapters, norms and heads are the corpus's own.
+    One corpus per batch, because adapters, norms and heads are the corpus's own. What mixes
+    corpora runs under the one id of a pooled model.
 
     Args:
         inputs: [B, S] waveform (float32 in [-1, 1], or int16 straight from the store) or
@@ -35,6 +37,8 @@ class Batch:
         corpus: id of the corpus.
         utterances: B utterance ids.
         targets: None when only scoring.
+        sources: [B] int64, index of each utterance's corpus in the run's list, where there are
+            several.
     """
 
     inputs: torch.Tensor
@@ -42,6 +46,7 @@ class Batch:
     corpus: str
     utterances: tuple[str, ...] = ()
     targets: Targets | None = None
+    sources: torch.Tensor | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
         """Move all tensors to a device."""
@@ -51,7 +56,8 @@ class Batch:
         targets = self.targets and Targets(
             move(self.targets.classes), move(self.targets.soft), move(self.targets.dimensions)
         )
-        return Batch(move(self.inputs), move(self.lengths), self.corpus, self.utterances, targets)
+        return Batch(move(self.inputs), move(self.lengths), self.corpus, self.utterances, targets,
+                     move(self.sources))
 
     def pin(self) -> Batch:
         """Pin the tensors in host memory, so that `to` overlaps with computing."""
@@ -61,4 +67,5 @@ class Batch:
         targets = self.targets and Targets(
             pin(self.targets.classes), pin(self.targets.soft), pin(self.targets.dimensions)
         )
-        return Batch(pin(self.inputs), pin(self.lengths), self.corpus, self.utterances, targets)
+        return Batch(pin(self.inputs), pin(self.lengths), self.corpus, self.utterances, targets,
+                     pin(self.sources))

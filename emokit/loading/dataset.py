@@ -19,11 +19,12 @@ from emokit.loading.source import Source
 
 
 def collate(waveforms: Sequence[np.ndarray], corpus: str, utterances: Sequence[str] = (),
-            classes: Sequence[int] | None = None) -> Batch:
+            classes: Sequence[int] | None = None, values: np.ndarray | None = None) -> Batch:
     """Pad waveforms to the longest.
 
     Args:
         waveforms: B arrays [S_i], int16 (kept as such: half the bytes to the device) or float32.
+        classes, values: targets [B] and [B, R], if they are known.
 
     Returns:
         A batch; an empty waveform becomes one zero sample, so that every utterance has a frame.
@@ -35,9 +36,15 @@ def collate(waveforms: Sequence[np.ndarray], corpus: str, utterances: Sequence[s
     inputs = np.zeros((len(waveforms), max(lengths)), dtype=waveforms[0].dtype)
     for row, waveform in zip(inputs, waveforms):
         row[:len(waveform)] = waveform
-    targets = None if classes is None else Targets(torch.as_tensor(np.asarray(classes)))
+    targets = None if classes is None else make_targets(np.asarray(classes), values)
     return Batch(torch.from_numpy(inputs), torch.tensor(lengths), corpus, tuple(utterances),
                  targets)
+
+
+def make_targets(classes: np.ndarray, values: np.ndarray | None) -> Targets:
+    """Give the targets of a batch, classes [B] and, where there are dimensions, values [B, R]."""
+    return Targets(torch.as_tensor(classes),
+                   dimensions=None if values is None else torch.as_tensor(values))
 
 
 def to_float(waveform: np.ndarray) -> np.ndarray:
@@ -74,11 +81,18 @@ class TrainBatches(torch.utils.data.Dataset):
 
     def __getitem__(self, number: int) -> Batch:
         plan = self.plans[number]
-        source = self.sources[plan.source]
-        names = self.names[plan.source][plan.rows]
-        waveforms = [self._load(source, int(row), name, plan.epoch)
-                     for row, name in zip(plan.rows, names)]
-        return collate(waveforms, source.head, names, source.classes[plan.rows])
+        head, waveforms, names, classes, values = self.sources[plan.source].head, [], [], [], []
+        for index, row in zip(plan.sources.tolist(), plan.rows.tolist()):
+            source, name = self.sources[index], self.names[index][row]
+            waveforms.append(self._load(source, row, name, plan.epoch))
+            names.append(name)
+            classes.append(source.classes[row])
+            if source.values is not None:
+                values.append(source.values[row])
+        batch = collate(waveforms, head, names, classes, np.stack(values) if values else None)
+        if plan.mixed is not None:
+            batch.sources = torch.from_numpy(plan.mixed)
+        return batch
 
     def _load(self, source: Source, row: int, name: str, epoch: int) -> np.ndarray:
         audio = source.corpus.audio

@@ -1,4 +1,4 @@
-"""What one corpus gives to one run: its labels under the target view, and rows by partition."""
+"""What one corpus gives to one run: its targets under a view, and rows by partition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from emokit.core.errors import ConfigError, CorpusError, choices, culprits
-from emokit.corpora.store import BuiltCorpus
+from emokit.corpora.store import RATE, BuiltCorpus
+from emokit.corpora.utterance import DIMENSIONS
+from emokit.corpora.views import split_target
 
 POOLED = "pooled"
 """The one corpus id of a model in which nothing is private."""
@@ -24,13 +26,18 @@ class Source:
     Args:
         corpus: the built corpus.
         head: id of the model's head that its batches use: its own name, or `pooled`.
-        labels: its classes under the target view, in the order of the view.
+        labels: its classes under the target view, in the order of the view; none if the target
+            is dimensions alone.
         head_labels: classes of that head; equal to `labels` unless pooled.
         classes: [N] int64, index into `head_labels` per manifest row; -1 where the view has no
             place for the row's class.
-        rows: partition -> [n] int64 manifest rows with a class, ascending.
+        rows: partition -> [n] int64 manifest rows with a class or a dimension, ascending.
         fold: the test fold, or None for the default partitions.
         dropped: class -> number of rows without a place in the view.
+        dimensions: those that it has, where the target asks for them.
+        head_dimensions: those of the head; equal to `dimensions` unless pooled.
+        values: [N, len(head_dimensions)] float32 by manifest row, on [0, 1], NaN where unknown;
+            None without dimensions.
     """
 
     corpus: BuiltCorpus
@@ -41,6 +48,9 @@ class Source:
     rows: dict[str, np.ndarray]
     fold: int | None = None
     dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+    dimensions: tuple[str, ...] = ()
+    head_dimensions: tuple[str, ...] = ()
+    values: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -49,37 +59,50 @@ class Source:
 
     def class_counts(self, partition: str = "train") -> np.ndarray:
         """Count rows per class of the head, [K]."""
-        return np.bincount(self.classes[self.rows[partition]], minlength=len(self.head_labels))
+        classes = self.classes[self.rows[partition]]
+        return np.bincount(classes[classes >= 0], minlength=len(self.head_labels))
+
+    def samples(self, window: float | None) -> np.ndarray:
+        """Give how many samples of each row a crop of `window` seconds has, [N]."""
+        lengths = self.corpus.audio.lengths
+        return lengths if window is None else np.minimum(lengths, round(window * RATE))
+
+    def own_values(self, rows: np.ndarray) -> np.ndarray:
+        """Give the values of the corpus's own dimensions, [n, len(dimensions)]."""
+        if self.values is None:
+            return np.empty((len(rows), 0), np.float32)
+        columns = [self.head_dimensions.index(name) for name in self.dimensions]
+        return self.values[np.ix_(rows, columns)]
 
 
 def make_source(corpus: BuiltCorpus, target: str = "emotion", fold: int | None = None,
-                pooled_labels: Sequence[str] | None = None) -> Source:
-    """Apply a target view and a choice of partitions to a built corpus.
+                pooled: bool = False) -> Source:
+    """Apply a target and a choice of partitions to a built corpus.
 
     Args:
-        target: `emotion` or the name of a view in `emokit.corpora.views`.
+        target: `emotion` or the name of a view in `emokit.corpora.views`, `dimensions`, or both
+            joined by `+`; then a corpus may lack the dimensions.
         fold: test fold; the next one is dev, the others train. None: the default partitions.
             A corpus with official partitions has no folds and keeps those.
-        pooled_labels: classes of the shared head of a pooled run.
+        pooled: its batches use the shared head of a pooled run, with all classes of the view.
 
     Raises:
-        CorpusError: fewer than two classes are left, or train or dev is empty.
+        CorpusError: fewer than two classes are left, there is no dimension, or train or dev is
+            empty.
         ConfigError: a fold the corpus does not have.
     """
-    mapping, order = _view(corpus, target)
-    words = corpus.manifest["emotion"].map(mapping).to_numpy(dtype=object)
-    present = {word for word in words if isinstance(word, str)}
-    labels = tuple(word for word in order if word in present)
-    if len(labels) < 2:
-        raise CorpusError(
-            f"Corpus '{corpus.name}' has {len(labels)} class(es) under target '{target}'; "
-            "two are needed. Choose another --target or leave it out with --corpora."
-        )
-    head_labels = tuple(pooled_labels) if pooled_labels else labels
-    index = {word: number for number, word in enumerate(head_labels)}
-    classes = np.array([index.get(word, -1) for word in words], dtype=np.int64)
+    view, regress = split_target(target)
+    found: dict = {"labels": (), "head_labels": (), "dropped": {},
+                   "classes": np.full(len(corpus.manifest), -1, dtype=np.int64)}
+    if view:
+        found = _classes(corpus, view, pooled)
+    if regress:
+        found |= _dimensions(corpus, bool(view), pooled)
+    useful = found["classes"] >= 0
+    if found.get("values") is not None:
+        useful = useful | np.isfinite(found["values"]).any(axis=1)
     partition, fold = _partition_column(corpus, fold)
-    rows = {name: np.flatnonzero((partition == name) & (classes >= 0))
+    rows = {name: np.flatnonzero((partition == name) & useful)
             for name in ("train", "dev", "test")}
     for name in ("train", "dev"):
         if not len(rows[name]):
@@ -87,9 +110,39 @@ def make_source(corpus: BuiltCorpus, target: str = "emotion", fold: int | None =
                 f"Corpus '{corpus.name}' has no {name} utterance under target '{target}'. "
                 "Change its partitions in corpora.yaml and build it again."
             )
+    return Source(corpus, POOLED if pooled else corpus.name, rows=rows, fold=fold, **found)
+
+
+def _classes(corpus: BuiltCorpus, view: str, pooled: bool) -> dict:
+    mapping, order = _view(corpus, view)
+    words = corpus.manifest["emotion"].map(mapping).to_numpy(dtype=object)
+    present = {word for word in words if isinstance(word, str)}
+    labels = tuple(word for word in order if word in present)
+    if len(labels) < 2:
+        raise CorpusError(
+            f"Corpus '{corpus.name}' has {len(labels)} class(es) under target '{view}'; "
+            "two are needed. Choose another --target or leave it out with --corpora."
+        )
+    head_labels = order if pooled else labels
+    index = {word: number for number, word in enumerate(head_labels)}
     lost = corpus.manifest["emotion"][[not isinstance(word, str) for word in words]]
-    return Source(corpus, POOLED if pooled_labels else corpus.name, labels, head_labels, classes,
-                  rows, fold, {str(key): int(value) for key, value in lost.value_counts().items()})
+    return {"labels": labels, "head_labels": head_labels,
+            "classes": np.array([index.get(word, -1) for word in words], dtype=np.int64),
+            "dropped": {str(key): int(value) for key, value in lost.value_counts().items()}}
+
+
+def _dimensions(corpus: BuiltCorpus, optional: bool, pooled: bool) -> dict:
+    from emokit.corpora.dimensions import has_dimensions, rescaled
+
+    if optional and not has_dimensions(corpus):
+        names, values = (), np.full((len(corpus.manifest), 0), np.nan, np.float32)
+    else:
+        names, values = rescaled(corpus)
+    if not pooled:
+        return {"dimensions": names, "head_dimensions": names, "values": values if names else None}
+    everywhere = np.full((len(values), len(DIMENSIONS)), np.nan, np.float32)
+    everywhere[:, [DIMENSIONS.index(name) for name in names]] = values
+    return {"dimensions": names, "head_dimensions": DIMENSIONS, "values": everywhere}
 
 
 def _view(corpus: BuiltCorpus, target: str) -> tuple[dict, tuple[str, ...]]:

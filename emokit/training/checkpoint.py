@@ -29,6 +29,7 @@ class Checkpoint:
         path: the file.
         settings: of the model.
         labels: corpus (head) to its ordered classes.
+        dimensions: corpus (head) to the dimensions that it answers besides.
         facts: `regime, mode, target, views` (version of the label views)`, seed, fold, epoch,
             dev_uar, window, scoring, manifests {corpus: signature}, corpora {corpus: {head,
             labels, fold}}, init` (hash of the base)`, ancestors` (fold and manifests of every
@@ -39,12 +40,14 @@ class Checkpoint:
     settings: ModelSettings
     labels: dict[str, tuple[str, ...]]
     facts: dict[str, Any]
+    dimensions: dict[str, tuple[str, ...]]
 
 
 def save(path: str | os.PathLike, model, facts: Mapping[str, Any]) -> Path:
     """Write a model's weights and facts whole or not at all."""
     meta = {"schema": SCHEMA, "kind": "model", "settings": to_mapping(model.settings),
             "labels": {name: list(labels) for name, labels in model.labels.items()},
+            "dimensions": {name: list(words) for name, words in model.dimensions.items()},
             "facts": dict(facts)}
     return _write(path, model.state_for_checkpoint(), meta)
 
@@ -53,6 +56,7 @@ def save_corpus(path: str | os.PathLike, model, corpus: str, facts: Mapping[str,
     """Write adapter, norms, normalisation and head of one corpus alone."""
     meta = {"schema": SCHEMA, "kind": "corpus", "corpus": corpus,
             "settings": to_mapping(model.settings), "labels": {corpus: list(model.labels[corpus])},
+            "dimensions": {corpus: list(model.dimensions[corpus])},
             "facts": {**facts, "backbone_hash": backbone_hash(model)}}
     return _write(path, model.corpus_state(corpus), meta)
 
@@ -130,7 +134,12 @@ def inspect(path: str | os.PathLike) -> Checkpoint:
         )
     settings = from_mapping(ModelSettings, meta["settings"], str(path))
     labels = {name: tuple(words) for name, words in meta["labels"].items()}
-    return Checkpoint(path, settings, labels, meta["facts"])
+    return Checkpoint(path, settings, labels, meta["facts"], _dimensions(meta))
+
+
+def _dimensions(meta: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    # files from before there were dimensions do not mention them
+    return {name: tuple(words) for name, words in meta.get("dimensions", {}).items()}
 
 
 def load(path: str | os.PathLike):
@@ -145,7 +154,7 @@ def load(path: str | os.PathLike):
     from emokit.models.model import EmotionModel
 
     found = inspect(path)
-    model = EmotionModel(found.settings, found.labels)
+    model = EmotionModel(found.settings, found.labels, found.dimensions)
     model.load_checkpoint_state(read_tensors(path))
     model.eval()
     return model, found
@@ -167,17 +176,19 @@ def load_corpus(path: str | os.PathLike, model) -> str:
             f"'{path}' holds a whole model with {', '.join(meta['labels'])}. Name a corpus's part."
         )
     corpus, labels = meta["corpus"], tuple(meta["labels"][meta["corpus"]])
+    dimensions = _dimensions(meta).get(corpus, ())
     if meta["facts"]["backbone_hash"] != backbone_hash(model):
         raise CheckpointError(
             f"'{path}' was trained on another backbone. Load it with the model it came from."
         )
-    if corpus in model.labels and tuple(model.labels[corpus]) != labels:
+    ours = (model.labels.get(corpus), model.dimensions.get(corpus))
+    if corpus in model.labels and ours != (labels, dimensions):
         raise CheckpointError(
-            f"'{path}' has classes {', '.join(labels)}, the model's '{corpus}' has "
-            f"{', '.join(model.labels[corpus])}. Load it under the labels it was trained with."
+            f"'{path}' answers {', '.join(labels + dimensions)}, the model's '{corpus}' "
+            f"{', '.join(ours[0] + ours[1])}. Load it under the labels it was trained with."
         )
     if corpus not in model.labels:
-        model.add_corpus(corpus, labels)
+        model.add_corpus(corpus, labels, dimensions=dimensions)
     model.load_corpus_state(corpus, read_tensors(path))
     return corpus
 

@@ -9,11 +9,15 @@ from emokit.models.settings import ModelSettings
 
 REGIMES = ("joint", "single", "pooled")
 MODES = ("scratch", "finetune", "head", "adapters")
-TARGETS = ("emotion", "canonical7", "canonical4", "arousal-valence", "arousal", "valence")
+FROZEN_MODES = ("head", "adapters")
+"""Modes in which what corpora share does not learn."""
+VIEWS = ("emotion", "canonical7", "canonical4", "arousal-valence", "arousal", "valence")
+TARGETS = (*VIEWS, "dimensions", *(f"{view}+dimensions" for view in VIEWS))
 OPTIMIZERS = ("sgd", "adamw", "adam", "rmsprop", "adadelta")
 SCHEDULES = ("cosine", "plateau", "constant")
 SAMPLERS = ("round_robin", "proportional", "temperature")
 LOSSES = ("crossentropy", "focal", "ordinal")
+DIMENSION_LOSSES = ("ccc", "rmse")
 BALANCES = ("weights", "sampling", "none")
 SCORINGS = ("multi", "whole", "center", "emonet")
 PRECISIONS = ("auto", "float32", "bf16")
@@ -27,15 +31,24 @@ class TrainConfig(ModelSettings):
     regime: str = knob("joint", "One model for all corpora with private parts (joint), one model "
                        "per corpus (single), or one with nothing private (pooled).",
                        choices=REGIMES)
-    mode: str | None = knob(None, "What learns: everything from random weights (scratch) or from "
-                            "--init (finetune), the head (the rest then runs once, so a recipe's "
-                            "augmentation is left out), or adapters, norms and head. Default: "
-                            "scratch without --init; with it, in regime single, adapters if any "
-                            "are named; otherwise finetune.", choices=MODES)
+    mode: str | None = knob(None, "What learns: everything from random weights (scratch) or from a "
+                            "start (finetune), the head (the rest then runs once, so a recipe's "
+                            "augmentation is left out), or adapters, norms and head. A start is "
+                            "--init, or a backbone with weights of its own. Default: scratch "
+                            "without one (and with byols); otherwise, in regime single, adapters "
+                            "if any are named; otherwise finetune.", choices=MODES)
     init: str | None = knob(None, "Start from this run: a group, GROUP/CELL or GROUP/CORPUS below "
                             "--runs, or a checkpoint file.")
-    target: str = knob("emotion", "Label view: the corpus's own classes, or a canonical one.",
-                       choices=TARGETS)
+    copy_from: str | None = knob(None, "Corpora that the start does not know begin as a copy of "
+                                 "this corpus's adapters, norms and head there, instead of as the "
+                                 "average model; what the start knows stays in the model.")
+    new_head: bool = knob(False, "Heads begin anew, even where the start has one that fits.")
+    freeze: list[str] = knob([], "Parts that do not learn although the mode would have them "
+                             "learn: backbone, pooling, head, norm, adapters, one adapter (lora) "
+                             "or some of its tensors (lora.a).")
+    target: str = knob("emotion", "What is learnt: the corpus's own classes (emotion), those of a "
+                       "label view, arousal, valence and dominance on [0, 1] (dimensions), or "
+                       "both, joined by +.", choices=TARGETS)
     # data
     window: float | None = knob(3.0, "Crop length in seconds, in training and scoring; the whole "
                                 "utterance if none.", above=0.0)
@@ -44,17 +57,26 @@ class TrainConfig(ModelSettings):
     augment: list[dict] = knob([], "Augmentations, e.g. noise(probability=0.5)+specaugment.")
     mixup: float = knob(0.0, "Alpha of mixup within the batch: how much frames and losses of two "
                         "utterances mix; 0 none.", minimum=0.0)
+    mixed_batches: bool = knob(False, "Batches of regime pooled draw from all corpora, by the "
+                               "sampler's shares, instead of from one; mixup then mixes across "
+                               "corpora.")
     sampler: str = knob("temperature", "Which corpus gives the next batch.", choices=SAMPLERS)
     temperature: float = knob(0.5, "Exponent on corpus sizes for sampler temperature: 0 uniform, "
                               "1 proportional.", minimum=0.0, maximum=1.0)
     corpora_per_step: int = knob(1, "Batches, each of one corpus, averaged in one step.", minimum=1)
     batch_size: int = knob(64, "Utterances per batch.", minimum=1)
+    bucket: int = knob(1, "Batches that are made together from utterances sorted by length, so "
+                       "that little of them is padding; 1: every batch at random.", minimum=1)
     balance: str = knob("weights", "Class balance within a corpus: loss weights, sampling, or "
                         "none.", choices=BALANCES)
     # objective
     loss: str = knob("crossentropy", "Loss of the classes.", choices=LOSSES)
     focal_gamma: float = knob(2.0, "Exponent of the focal loss.", minimum=0.0)
     ordinal_order: list[str] = knob([], "Classes from lowest to highest, for loss ordinal.")
+    dimensions_loss: str = knob("ccc", "Loss of the dimensions: 1 - CCC of the batch, or RMSE.",
+                                choices=DIMENSION_LOSSES)
+    dimensions_weight: float = knob(1.0, "Weight of the dimensions' loss beside that of the "
+                                    "classes.", above=0.0)
     label_smoothing: float = knob(0.0, "Probability spread evenly over all classes.",
                                   minimum=0.0, below=1.0)
     # optimisation
@@ -62,6 +84,8 @@ class TrainConfig(ModelSettings):
     learning_rate: float = knob(0.1, "Peak learning rate.", above=0.0)
     finetune_rate: float = knob(0.1, "Factor on the learning rate of the backbone in mode "
                                 "finetune.", above=0.0)
+    rates: dict[str, float] = knob({}, "Peak learning rates of parts that have one of their own, "
+                                   "e.g. rates.head=5e-4; parts are named as in freeze.")
     momentum: float = knob(0.9, "Momentum of SGD and RMSprop.", minimum=0.0, below=1.0)
     weight_decay: float = knob(1e-4, "Weight decay of backbone, pooling and heads; norms have "
                                "none.", minimum=0.0)
@@ -105,6 +129,10 @@ class TrainConfig(ModelSettings):
         return ModelSettings(**{name: getattr(self, name) for name in names})
 
 
+_LATER = {"copy_from": None, "new_head": False, "freeze": [], "rates": {}}
+"""Settings that came after others had trained; left as they are, groups keep their names."""
+
+
 def group_signature(config: TrainConfig, corpora: list[str], start: str | None,
                     folded: bool) -> str:
     """Hash what makes two runs comparable cells of one group.
@@ -122,5 +150,8 @@ def group_signature(config: TrainConfig, corpora: list[str], start: str | None,
 
     for name in cosmetic_fields(type(config)):
         settings.pop(name)
+    for name, value in _LATER.items():
+        if settings[name] == value:
+            del settings[name]
     settings["init"] = start
     return signature([settings, sorted(corpora) if config.regime != "single" else None, folded])

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from emokit.audio.augment import make as make_augmentations
@@ -18,8 +17,8 @@ from emokit.loading.sampler import Plan
 from emokit.loading.source import Source
 from emokit.training import frozen
 from emokit.training.config import TrainConfig
-from emokit.training.predict import on_own_labels, score
-from emokit.training.states import FOLDER, states
+from emokit.training.predict import Scores, on_own_answers, score
+from emokit.training.states import FOLDER, TooManyStates, states
 
 log = logging.getLogger("emokit")
 
@@ -45,24 +44,25 @@ class ThroughModel:
         return load(data, self.config.workers, self.pin)
 
     def logits(self, model, batch: Batch, change: Callable | None) -> Tensor:
-        """Give logits [B, K]; `change` as `augment` of the model."""
+        """Give answers [B, K + R] of the head; `change` as `augment` of the model."""
         return model(batch, change)
 
-    def score(self, model, source: Source) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, model, source: Source) -> Scores:
         """Score dev as `predict.score` does, to the last bit."""
         return score(model, source, "dev", self.config.window, self.config.scoring)
 
 
 class FromStates(ThroughModel):
-    """The same for a model of which the head alone learns: the rest runs once per crop.
+    """The same for a model of which only what is last learns: the rest runs once per crop.
 
     Training sees one scoring crop of each utterance, drawn every epoch. Where something is to
     change what the frozen part hears, training goes through the model and dev alone from states.
     """
 
     def __init__(self, model, sources: Sequence[Source], config: TrainConfig, seed: int,
-                 pin: bool):
+                 pin: bool, level: str):
         super().__init__(sources, config, seed, pin)
+        self.level = level
         changed = bool(config.augment or config.mixup)
         if changed:
             log.warning("Augmentation changes what the frozen part hears, so every epoch runs "
@@ -70,7 +70,7 @@ class FromStates(ThroughModel):
 
         def keep(source: Source, partition: str) -> frozen.States:
             return states(model, source, source.rows[partition], config.window, config.scoring,
-                          self._folder(source))
+                          self._folder(source), level)
 
         self.dev = {source.name: keep(source, "dev") for source in sources}
         self.train = None if changed else [keep(source, "train") for source in sources]
@@ -94,15 +94,22 @@ class FromStates(ThroughModel):
     def logits(self, model, batch: Batch, change: Callable | None) -> Tensor:
         if self.train is None:
             return super().logits(model, batch, change)
-        return frozen.logits(model, batch)
+        return frozen.logits(model, batch, self.level)
 
-    def score(self, model, source: Source) -> tuple[np.ndarray, np.ndarray]:
-        return on_own_labels(source, "dev", self.dev[source.name].probabilities(model))
+    def score(self, model, source: Source) -> Scores:
+        return on_own_answers(source, "dev", self.dev[source.name].answers(model))
 
 
 def make_feed(model, sources: Sequence[Source], config: TrainConfig, seed: int, pin: bool
               ) -> ThroughModel:
     """Give what feeds the training of a model, by what of it learns."""
-    if frozen.learns_head_alone(model):
-        return FromStates(model, sources, config, seed, pin)
+    level = frozen.frozen_level(model)
+    if level is not None:
+        try:
+            return FromStates(model, sources, config, seed, pin, level)
+        except TooManyStates as error:
+            if level == "embedding":
+                raise
+            log.warning("%s So every epoch runs through the frozen part.",
+                        str(error).partition(". ")[0] + ".")
     return ThroughModel(sources, config, seed, pin)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from emokit.core.seeding import generator
-from emokit.loading.batch import Batch, Targets
+from emokit.loading.batch import Batch
+from emokit.loading.dataset import make_targets
 from emokit.loading.sampler import Plan
 from emokit.loading.source import Source
-from emokit.training.predict import batches, mean_probabilities, scoring
+from emokit.training.predict import batches, mean_answers, scoring
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +27,11 @@ class States:
 
     Args:
         head: id of the model's part that the corpus uses.
-        level: `embedding` or `frames`, see `emokit.training.states`.
+        level: `embedding`, `frames` or `layers`, see `emokit.training.states`.
         rows: [n] manifest rows, ascending.
         crops: [m, 3] int64 (index into rows, start, stop) in samples.
         lengths: [m] states of each crop; 1 where they are embeddings.
-        values: [sum of lengths, D], memory-mapped.
+        values: [sum of lengths, D], memory-mapped; of layers the N states of a frame in a row.
     """
 
     head: str
@@ -73,12 +74,12 @@ class States:
             row[:length] = torch.tensor(np.asarray(self.values[first:first + length]))
         return padded, torch.from_numpy(lengths)
 
-    def probabilities(self, model) -> np.ndarray:
+    def answers(self, model) -> np.ndarray:
         """Score the utterances by what comes after the states.
 
         Returns:
-            [n, K] float64; for embeddings made on this kind of device the same bits as
-            `predict.crop_probabilities`.
+            [n, K + R] float64; for embeddings made on this kind of device the same bits as
+            `predict.crop_answers`.
         """
         device = next(model.parameters()).device
 
@@ -87,26 +88,52 @@ class States:
             for some in batches(map(tuple, self.crops.tolist())):
                 inputs, lengths = self.inputs(np.arange(position, position + len(some)))
                 position += len(some)
-                yield some, logits(model, Batch(inputs, lengths, self.head).to(device))
+                batch = Batch(inputs, lengths, self.head).to(device)
+                yield some, logits(model, batch, self.level)
 
         with scoring(model):
-            return mean_probabilities(scored(), len(self.rows), len(model.labels[self.head]))
+            return mean_answers(scored(), len(self.rows), model.part(self.head))
 
 
-def logits(model, batch: Batch) -> Tensor:
-    """Give logits [B, K] from a batch whose inputs are states: [B, D], or frames [B, T', D]."""
+def logits(model, batch: Batch, level: str = "") -> Tensor:
+    """Give a head's answers [B, K + R] from a batch of states.
+
+    Args:
+        batch: its inputs are embeddings [B, D], frames [B, T', D], or states of layers
+            [B, T', N D].
+        level: `layers` where they are the last.
+    """
     inputs = batch.inputs
+    if level == "layers":
+        model.select(batch.corpus)
+        inputs = inputs.unflatten(2, (-1, model.backbone.dim)).transpose(1, 2)  # [B, N, T', D]
+        inputs = model.backbone.read(inputs, batch.lengths)
     if inputs.dim() == 3:
         inputs = model.pool(batch.corpus, inputs, batch.lengths)
     return model.part(batch.corpus).head(inputs)
 
 
-def learns_head_alone(model) -> bool:
-    """Whether nothing but heads learns, so that embeddings stay what they are."""
+def frozen_level(model) -> str | None:
+    """Give up to where nothing learns, so that it can run once: see `emokit.training.states`.
+
+    Returns:
+        `embedding` where heads alone learn; `layers` where besides those only what mixes the
+        states of layers or pools does; None otherwise.
+    """
+    parts = [model.part(corpus) for corpus in model.corpora]
     learning = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
-    heads = {id(parameter) for corpus in model.corpora
-             for parameter in model.part(corpus).head.parameters()}
-    return bool(learning) and learning <= heads
+    above = _ids(part.head for part in parts)
+    if learning and learning <= above:
+        return "embedding"
+    mixes = [adapter for part in parts for site in model.backbone.sites().get("states", ())
+             for _, adapter in part.at(site)]
+    poolings = [part.pooling for part in parts if part.pooling is not None]
+    above |= _ids([*mixes, *poolings, *([] if model.pooling is None else [model.pooling])])
+    return "layers" if mixes and learning and learning <= above else None
+
+
+def _ids(modules: Iterable[torch.nn.Module]) -> set[int]:
+    return {id(parameter) for module in modules for parameter in module.parameters()}
 
 
 class StateBatches(torch.utils.data.Dataset):
@@ -139,5 +166,6 @@ class StateBatches(torch.utils.data.Dataset):
         source, kept = self.sources[plan.source], self.states[plan.source]
         shares = self.shares[plan.source, plan.epoch][plan.rows]
         inputs, lengths = kept.inputs(kept.draw(plan.rows, shares))
+        values = None if source.values is None else source.values[plan.rows]
         return Batch(inputs, lengths, source.head, tuple(self.names[plan.source][plan.rows]),
-                     Targets(torch.as_tensor(source.classes[plan.rows])))
+                     make_targets(source.classes[plan.rows], values))

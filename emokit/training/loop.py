@@ -23,11 +23,12 @@ from emokit.training import checkpoint
 from emokit.training.average import WeightAverage
 from emokit.training.config import TrainConfig
 from emokit.training.feed import make_feed
-from emokit.training.losses import class_losses, class_weights, ordinal_ranks
 from emokit.training.mixup import draw as draw_mixture
+from emokit.training.objective import Objective
 from emokit.training.optim import make_optimizer, scheduled_rate, set_rate
-from emokit.training.predict import place, prediction_table, score, selection_figures
+from emokit.training.predict import place, prediction_table, score
 from emokit.training.run import BEST, LAST, METRICS, RESUME, Cell
+from emokit.training.selection import figures, in_words, means
 
 log = logging.getLogger("emokit")
 
@@ -40,9 +41,9 @@ class Progress:
     step: int = 0
     stage: int = 0
     best_epoch: int = -1
-    best_uar: float = -math.inf
+    best_score: float = -math.inf
     best_loss: float = math.inf
-    plateau_uar: float = -math.inf
+    plateau_score: float = -math.inf
     plateau_epoch: int = 0
     stopped: str = ""
 
@@ -53,8 +54,8 @@ def fit(model, sources: Sequence[Source], config: TrainConfig, seed: int, cell: 
 
     Everything random derives from `seed`, an epoch and a name, so a run that was stopped after
     any epoch and started again ends with the same weights and history as an unbroken one.
-    Selection sees dev alone: mean dev UAR over corpora, ties to the lower dev loss, then the
-    earlier epoch. Test audio is not opened.
+    Selection sees dev alone: mean over corpora of the dev UAR (CCC for dimensions, the mean of
+    both for both), ties to the lower dev loss, then the earlier epoch. Test audio is not opened.
 
     Args:
         model: an EmotionModel on its device, `apply_mode` done, normalisation set.
@@ -92,7 +93,8 @@ class _Trainer:
         self.sampler = EpochSampler(
             [(source.name, source.classes, source.rows["train"]) for source in self.sources],
             config.batch_size, config.sampler, config.temperature,
-            config.balance == "sampling", seed,
+            config.balance == "sampling", seed, config.bucket,
+            [source.samples(config.window) for source in self.sources], config.mixed_batches,
         )
         per_epoch = math.ceil(len(self.sampler) / config.corpora_per_step)
         self.n_steps = config.epochs * per_epoch
@@ -103,21 +105,11 @@ class _Trainer:
         self.frame_augmentations = [change for change in make_augmentations(config.augment)
                                     if change.domain == "frames"]
         self.feed = make_feed(model, self.sources, config, seed, self.device.type == "cuda")
-        self.weights, self.ranks = self._per_source()
+        self.objective = Objective(self.sources, config, self.device)
         self.autocast, _, _ = precision_of(config, self.device)
         self.state, self.history = Progress(), []
         self.head_steps: dict[str, int] = {}
         self.rate = config.learning_rate
-
-    def _per_source(self):
-        weights, ranks = {}, {}
-        for source in self.sources:
-            if self.config.balance == "weights":
-                weights[source.name] = torch.from_numpy(class_weights(source)).to(self.device)
-            if self.config.loss == "ordinal":
-                ranks[source.name] = torch.from_numpy(ordinal_ranks(
-                    self.config.ordinal_order, source.head_labels, source.name)).to(self.device)
-        return weights, ranks
 
     def bar(self):
         """Make the progress bar over the whole run; off when stderr is no terminal."""
@@ -141,9 +133,10 @@ class _Trainer:
         self.cell.append_history(record)
         self._save_resume()
         if bar.disable:
-            log.info("%s epoch %d/%d loss %.3f dev UAR %.3f (best %.3f) %d utt/s",
+            log.info("%s epoch %d/%d loss %.3f dev %s (best %.3f) %d utt/s",
                      self.cell.name, self.state.epoch, self.config.epochs, record["train_loss"],
-                     record["dev_uar"], self.state.best_uar, record["utterances_per_second"])
+                     in_words(record, "dev_"), self.state.best_score,
+                     record["utterances_per_second"])
 
     def _train_epoch(self, bar):
         state, config = self.state, self.config
@@ -153,7 +146,8 @@ class _Trainer:
         counts = np.zeros(len(self.sources), dtype=int)
         pending = 0
         for number, batch in enumerate(self.feed.batches(plans)):
-            source = self.sources[plans[number].source]
+            plan = plans[number]
+            source = self.sources[plan.source]
             if pending == 0:
                 self.rate = scheduled_rate(config, state.step, self.n_steps, state.stage)
                 set_rate(self.optimizer, self.rate)
@@ -162,14 +156,14 @@ class _Trainer:
             in_step = min(config.corpora_per_step, len(plans) - number + pending)
             (loss / in_step).backward()
             # no .item() here: reading a value from a GPU would make the step wait for it
-            sums[plans[number].source] += loss.detach() * len(batch.utterances)
-            counts[plans[number].source] += len(batch.utterances)
+            sums[plan.source] += loss.detach() * len(batch.utterances)
+            counts += np.bincount(plan.sources, minlength=len(counts))
             pending += 1
             if pending == in_step:
                 self._step()
                 pending = 0
             bar.update(len(batch.utterances))
-            bar.set_postfix(self._postfix(source.name), refresh=False)
+            bar.set_postfix(self._postfix(source.head), refresh=False)
         state.epoch += 1
         return sums.cpu().numpy(), counts
 
@@ -177,8 +171,8 @@ class _Trainer:
         last = self.history[-1] if self.history else {}
         shown = {"corpus": corpus, "epoch": f"{self.state.epoch + 1}/{self.config.epochs}"}
         if last:
-            shown |= {"loss": f"{last['train_loss']:.3f}", "dev UAR": f"{last['dev_uar']:.3f}",
-                      "best": f"{self.state.best_uar:.3f}"}
+            shown |= {"loss": f"{last['train_loss']:.3f}", "dev": in_words(last, "dev_"),
+                      "best": f"{self.state.best_score:.3f}"}
         return shown
 
     def _loss(self, batch, source: Source):
@@ -191,16 +185,8 @@ class _Trainer:
             mixture = draw_mixture(self.config.mixup, len(batch.lengths), draws, self.device)
         with self.autocast:
             changes = self._frame_changes(source.head, n, mixture)
-            logits = self.feed.logits(self.model, batch, changes)
-
-        def losses(classes):
-            return class_losses(logits, classes, self.config, self.weights.get(source.name),
-                                self.ranks.get(source.name))
-
-        classes = batch.targets.classes
-        if mixture is None:
-            return losses(classes).mean()
-        return mixture.losses(losses(classes), losses(classes[mixture.partner])).mean()
+            answers = self.feed.logits(self.model, batch, changes)
+        return self.objective(answers, batch.targets, source, mixture)
 
     def _frame_changes(self, head: str, n: int, mixture):
         """Give what happens to the normalised frames of step `n` of a head, or None."""
@@ -226,7 +212,7 @@ class _Trainer:
             self.average.update(self.state.step)
 
     def _score_dev(self) -> dict[str, tuple[float, float]]:
-        return {source.name: selection_figures(*self.feed.score(self.answering, source))
+        return {source.name: figures(source, self.feed.score(self.answering, source))
                 for source in self.sources}
 
     def _record(self, losses, counts, dev, trained: float, seconds: float) -> dict[str, Any]:
@@ -238,26 +224,28 @@ class _Trainer:
             )
         corpora = {}
         for index, source in enumerate(self.sources):
-            uar, loss = dev[source.name]
-            mean = float(losses[index] / counts[index]) if counts[index] else None
-            corpora[source.name] = {"train_loss": mean, "dev_uar": uar, "dev_loss": loss,
-                                    "utterances": int(counts[index])}
+            # a batch of several corpora has one loss for all of them
+            mean = None if self.config.mixed_batches or not counts[index] else float(
+                losses[index] / counts[index])
+            corpora[source.name] = {
+                "train_loss": mean, "utterances": int(counts[index]),
+                **{f"dev_{name}": value for name, value in dev[source.name].items()
+                   if name != "n"}}
         return {"epoch": self.state.epoch, "step": self.state.step, "stage": self.state.stage,
                 "learning_rate": self.rate, "train_loss": total,
-                "dev_uar": float(np.mean([uar for uar, _ in dev.values()])),
-                "dev_loss": float(np.mean([loss for _, loss in dev.values()])),
+                **{f"dev_{name}": value for name, value in means(dev).items()},
                 "utterances": int(counts.sum()), "corpora": corpora,
                 "seconds": round(seconds, 3),
                 "utterances_per_second": round(float(counts.sum() / max(trained, 1e-9)), 1)}
 
     def _select(self, record: dict[str, Any]) -> None:
         state, config = self.state, self.config
-        uar, loss = record["dev_uar"], record["dev_loss"]
-        if (uar, -loss) > (state.best_uar, -state.best_loss):
-            state.best_uar, state.best_loss, state.best_epoch = uar, loss, state.epoch
+        score, loss = record["dev_score"], record["dev_loss"]
+        if (score, -loss) > (state.best_score, -state.best_loss):
+            state.best_score, state.best_loss, state.best_epoch = score, loss, state.epoch
             self._save(BEST, record)
-        if uar > state.plateau_uar + config.plateau_rise:
-            state.plateau_uar, state.plateau_epoch = uar, state.epoch
+        if score > state.plateau_score + config.plateau_rise:
+            state.plateau_score, state.plateau_epoch = score, state.epoch
         if state.epoch >= config.epochs:
             state.stopped = "epochs"
         elif config.patience and state.epoch - state.best_epoch >= config.patience:
@@ -283,9 +271,8 @@ class _Trainer:
 
     def _save(self, name: str, record: dict[str, Any]) -> None:
         checkpoint.save(self.cell.folder / name, self.answering, {
-            **self.facts, "epoch": record["epoch"], "dev_uar": record["dev_uar"],
-            "corpora_dev_uar": {name: figures["dev_uar"]
-                                for name, figures in record["corpora"].items()}})
+            **self.facts, "epoch": record["epoch"],
+            **{name: record[name] for name in ("dev_uar", "dev_ccc") if name in record}})
 
     def _save_resume(self) -> None:
         data = io.BytesIO()
@@ -333,14 +320,12 @@ class _Trainer:
         place(best, self.device)
         dev = {}
         for source in self.sources:
-            probabilities, truth = score(best, source, "dev", self.config.window,
-                                         self.config.scoring)
-            uar, loss = selection_figures(probabilities, truth)
-            dev[source.name] = {"uar": uar, "loss": loss, "n": len(truth)}
+            scores = score(best, source, "dev", self.config.window, self.config.scoring)
+            dev[source.name] = figures(source, scores)
             write_csv(self.cell.predictions(source.name, "dev"),
-                      prediction_table(source, "dev", probabilities, truth))
+                      prediction_table(source, "dev", scores))
         metrics = {
-            "dev": dev, "dev_uar": float(np.mean([figures["uar"] for figures in dev.values()])),
+            "dev": dev, **{f"dev_{name}": value for name, value in means(dev).items()},
             "epoch": self.state.best_epoch, "epochs": self.state.epoch,
             "stopped": self.state.stopped,
             "seconds": round(sum(record["seconds"] for record in self.history), 1),

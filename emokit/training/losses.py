@@ -1,4 +1,4 @@
-"""Losses of the classes, and the weights that balance them."""
+"""Losses of classes and of dimensions, and the weights that balance classes."""
 
 from __future__ import annotations
 
@@ -56,6 +56,39 @@ def _ordinal(logits, classes, config, ranks):
 
 
 _LOSSES = {"crossentropy": _cross_entropy, "focal": _focal, "ordinal": _ordinal}
+
+
+def dimension_loss(values: Tensor, truth: Tensor, kind: str) -> Tensor:
+    """Give the mean loss over dimensions, a scalar.
+
+    `ccc`: 1 - 2 s_xy / (s_x^2 + s_y^2 + (mean_x - mean_y)^2 + 1e-8) with population moments over
+    the utterances of the batch whose truth is known; a dimension with fewer than two such is left
+    out, 0 if all are. `rmse`: sqrt(mean (x - y)^2 + 1e-8), for one or more.
+
+    Args:
+        values: [B, R] predictions.
+        truth: [B, R], NaN where unknown.
+        kind: `ccc` or `rmse`.
+
+    Source: Lin 1989; as a loss Trigeorgis et al. 2016, and Lashkarashvili et al. 2024. The small
+        constants are ours.
+    """
+    known = torch.isfinite(truth)
+    count = known.sum(dim=0)
+    least = count.clamp(min=1)
+    x = torch.where(known, truth, 0.0).float()
+    y = torch.where(known, values.float(), 0.0)
+    if kind == "rmse":
+        losses = ((x - y).square().sum(dim=0) / least + 1e-8).sqrt()
+        usable = count >= 1
+    else:
+        mean_x, mean_y = x.sum(dim=0) / least, y.sum(dim=0) / least
+        x, y = torch.where(known, x - mean_x, 0.0), torch.where(known, y - mean_y, 0.0)
+        apart = (mean_x - mean_y).square()
+        moments = [(one * other).sum(dim=0) / least for one, other in ((x, y), (x, x), (y, y))]
+        losses = 1 - 2 * moments[0] / (moments[1] + moments[2] + apart + 1e-8)
+        usable = count >= 2
+    return torch.where(usable, losses, 0.0).sum() / usable.sum().clamp(min=1)
 
 
 def class_weights(source: Source) -> np.ndarray:

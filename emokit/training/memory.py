@@ -13,6 +13,12 @@ _SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad al
 """How torch's allocators on CPU and GPU say it."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that an allocation failed, on CPU or GPU."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(
+        sign in str(error).lower() for sign in _SIGNS))
+
+
 @contextlib.contextmanager
 def memory_in_words(config: TrainConfig, what: str) -> Iterator[None]:
     """Turn a failed allocation within the block into an error in words.
@@ -26,8 +32,7 @@ def memory_in_words(config: TrainConfig, what: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        text = str(error)
-        if not isinstance(error, MemoryError) and not any(sign in text.lower() for sign in _SIGNS):
+        if not is_out_of_memory(error):
             raise
         window = "whole utterances" if config.window is None else f"{config.window:g} s"
         width = config.backbone.get("width")

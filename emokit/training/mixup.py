@@ -26,6 +26,11 @@ class Mixture:
         share = self.share[:, None, None]
         return share * frames + (1 - share) * frames[self.partner]
 
+    def values(self, values: Tensor) -> Tensor:
+        """Give share y_i + (1 - share) y_partner, [B, R]; unknown if either is."""
+        share = self.share[:, None]
+        return share * values + (1 - share) * values[self.partner]
+
     def losses(self, own: Tensor, partners: Tensor) -> Tensor:
         """Give share l(own class) + (1 - share) l(partner's class), [B]."""
         return self.share * own + (1 - self.share) * partners

@@ -9,6 +9,7 @@ import torch
 
 from emokit.core.errors import ConfigError
 from emokit.models.modes import parameter_groups
+from emokit.models.parts import check_parts, parts_of
 from emokit.training.config import TrainConfig
 
 # (fewer train utterances than, penalty lambda of lambda ||A||^2) as EmoNet's reference code
@@ -34,18 +35,23 @@ def adapter_decay(n_train: int) -> float:
 def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
     """Make the optimiser over everything that learns.
 
-    Norms are not decayed; adapters are by the size of their corpus, unless the config names a
-    number; everything else by `weight_decay`. In mode finetune what the base brought learns at
-    `finetune_rate` times the rate of the new head. Parameters without gradient in a step (those of
-    other corpora) are left alone, momentum and decay included.
+    Norms are not decayed; adapters are by the size of their corpus, or of all corpora where they
+    are shared, unless the config names a number; everything else by `weight_decay`. In mode
+    finetune what the start brought learns at `finetune_rate` times the rate of what is new: of a
+    base all but the head, of pretrained weights backbone and norms. What `rates` names learns at
+    that rate in any mode, the narrowest name before the wider. Parameters without gradient in a
+    step (those of other corpora) are left alone, momentum and decay included.
 
     Args:
         train_sizes: head -> true number of train utterances.
 
     Raises:
-        ConfigError: nothing learns.
+        ConfigError: nothing learns, or `rates` names an unknown part.
     """
-    groups = []
+    groups, parts = [], {}
+    if config.rates:
+        check_parts(model, config.rates, "rates")
+        parts = parts_of(model)
     for group in parameter_groups(model):
         decay = config.weight_decay
         if group.part == "norms":
@@ -53,11 +59,14 @@ def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
         elif group.part == "adapters":
             decay = config.adapter_weight_decay
             if decay is None:
-                decay = adapter_decay(train_sizes[group.corpus])
-        if group.parameters:
-            tuned = config.mode == "finetune" and group.part != "head"
-            factor = config.finetune_rate if tuned else 1.0
-            groups.append({"params": list(group.parameters.values()), "weight_decay": decay,
+                decay = adapter_decay(train_sizes[group.corpus] if group.corpus else
+                                      sum(train_sizes.values()))
+        brought = (group.part != "head" if config.init is not None
+                   else group.part in ("backbone", "norms"))
+        tuned = config.mode == "finetune" and brought
+        for factor, parameters in _by_rate(group.parameters, config, parts,
+                                           config.finetune_rate if tuned else 1.0).items():
+            groups.append({"params": parameters, "weight_decay": decay,
                            "lr": factor * config.learning_rate, "factor": factor})
     if not groups:
         raise ConfigError("Nothing is left to learn. Choose another --mode.")
@@ -65,13 +74,40 @@ def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
     fused = {"fused": True} if next(model.parameters()).is_cuda else {}
     momentum = config.momentum
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=momentum, **fused)
+        optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=momentum, **fused)
+        if fused and momentum:
+            begin_momentum(optimizer)
+        return optimizer
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, lr=config.learning_rate, momentum=momentum)
     if config.optimizer == "adadelta":
         return torch.optim.Adadelta(groups, lr=config.learning_rate)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=config.learning_rate, **fused)
+
+
+def _by_rate(parameters: Mapping[str, torch.nn.Parameter], config: TrainConfig,
+             parts: Mapping[str, tuple[str, ...]], factor: float
+             ) -> dict[float, list[torch.nn.Parameter]]:
+    """Divide parameters by how many times the learning rate theirs is."""
+    found: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        own = next((config.rates[part] for part in parts.get(name, ()) if part in config.rates),
+                   None)
+        rate = factor if own is None else own / config.learning_rate
+        found.setdefault(rate, []).append(parameter)
+    return found
+
+
+def begin_momentum(optimizer: torch.optim.SGD) -> None:
+    """Give every parameter of SGD a momentum of zero, from which it goes on as from none at all.
+
+    The fused kernel breaks off where some parameters of a group come to their first gradient later
+    than others, as with adapters at some layers of some corpora.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def scheduled_rate(config: TrainConfig, step: int, n_steps: int, stage: int = 0) -> float:

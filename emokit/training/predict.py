@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -25,7 +26,24 @@ def place(model, device):
     return model
 
 
-def crop_probabilities(
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What a model says of the rows of one partition of one corpus, and what is true.
+
+    Args:
+        probabilities: [n, K] over `source.labels`, rows sum to 1; K may be 0.
+        truth: [n] index into `source.labels`, -1 where the view has no place for the row.
+        values: [n, R] over `source.dimensions`.
+        true_values: [n, R], NaN where unknown.
+    """
+
+    probabilities: np.ndarray
+    truth: np.ndarray
+    values: np.ndarray
+    true_values: np.ndarray
+
+
+def crop_answers(
     model,
     head: str,
     lengths: Sequence[int],
@@ -33,7 +51,7 @@ def crop_probabilities(
     window: float | None,
     rule: str = "multi",
 ) -> np.ndarray:
-    """Score utterances: softmax of each crop, averaged over the crops.
+    """Score utterances: softmax of each crop's logits, averaged over the crops; so for values.
 
     p = (1/n) sum_i softmax(z_i). Crops of several utterances share batches, sorted by length so
     that little is padding; scores do not depend on batch mates. Always in eval mode and full
@@ -48,17 +66,17 @@ def crop_probabilities(
         rule: crop rule of `emokit.audio.crop.scoring_crops`.
 
     Returns:
-        [N, K] float64, rows sum to 1.
+        [N, K + R] float64, probabilities of the head's classes, then values of its dimensions.
     """
     device = next(model.parameters()).device
 
-    def logits(some):
+    def answers(some):
         return model(collate([read(*crop) for crop in some], head).to(device))
 
     with scoring(model):
-        return mean_probabilities(
-            ((some, logits(some)) for some in batches(crops_of(lengths, window, rule))),
-            len(lengths), len(model.labels[head]))
+        return mean_answers(
+            ((some, answers(some)) for some in batches(crops_of(lengths, window, rule))),
+            len(lengths), model.part(head))
 
 
 def crops_of(lengths: Sequence[int], window: float | None, rule: str
@@ -72,22 +90,25 @@ def crops_of(lengths: Sequence[int], window: float | None, rule: str
     return crops
 
 
-def mean_probabilities(scored: Iterable[tuple[Sequence[tuple[int, int, int]], torch.Tensor]],
-                       n: int, n_classes: int) -> np.ndarray:
-    """Average the softmax of crops over each utterance.
+def mean_answers(scored: Iterable[tuple[Sequence[tuple[int, int, int]], torch.Tensor]],
+                 n: int, own) -> np.ndarray:
+    """Average probabilities and values of crops over each utterance.
 
     Args:
-        scored: batches of crops (utterance, start, stop), each with its logits [B, K].
+        scored: batches of crops (utterance, start, stop), each with its head's answers [B, K + R].
         n: utterances, each with a crop at least.
+        own: the `CorpusPart` whose head answered.
 
     Returns:
-        [n, K] float64, rows sum to 1.
+        [n, K + R] float64, the first K columns sum to 1.
     """
-    total, count = np.zeros((n, n_classes)), np.zeros(n)
-    for some, logits in scored:
-        probabilities = torch.softmax(logits.double().cpu(), dim=1).numpy()
+    k = len(own.labels)
+    total, count = np.zeros((n, k + len(own.dimensions))), np.zeros(n)
+    for some, answers in scored:
+        answers = answers.double().cpu()
+        answers = torch.cat([torch.softmax(answers[:, :k], dim=1), answers[:, k:]], dim=1).numpy()
         owners = np.array([crop[0] for crop in some])
-        np.add.at(total, owners, probabilities)
+        np.add.at(total, owners, answers)
         np.add.at(count, owners, 1)
     return total / count[:, None]
 
@@ -130,65 +151,60 @@ def batches(crops: Iterable[tuple[int, int, int]]) -> Iterator[list[tuple[int, i
         start += n
 
 
-def score(model, source: Source, partition: str, window: float | None, rule: str = "multi"):
+def score(model, source: Source, partition: str, window: float | None, rule: str = "multi"
+          ) -> Scores:
     """Score one partition of one corpus.
 
     Where the head has classes that the corpus lacks (pooled runs), they are left out and the rest
     is scaled to sum to 1, because the corpus's own class list is known.
-
-    Returns:
-        (probabilities [n, K] over `source.labels`, truth [n] index into `source.labels`).
     """
     rows = source.rows[partition]
     audio = source.corpus.audio
-    probabilities = crop_probabilities(
+    answers = crop_answers(
         model, source.head, audio.lengths[rows],
         lambda index, start, stop: audio.read(int(rows[index]), start, stop), window, rule,
     )
-    return on_own_labels(source, partition, probabilities)
+    return on_own_answers(source, partition, answers)
 
 
-def on_own_labels(source: Source, partition: str, probabilities: np.ndarray
-                  ) -> tuple[np.ndarray, np.ndarray]:
-    """Give what `score` does, from probabilities [n, K of the head]."""
+def on_own_answers(source: Source, partition: str, answers: np.ndarray) -> Scores:
+    """Give what `score` does, from answers [n, K + R] of the head."""
+    rows = source.rows[partition]
     columns = [source.head_labels.index(label) for label in source.labels]
-    back = np.full(len(source.head_labels), -1)
+    # -1 stays -1
+    back = np.full(len(source.head_labels) + 1, -1)
     back[columns] = np.arange(len(columns))
-    if len(columns) < len(source.head_labels):
-        probabilities = probabilities[:, columns]
+    probabilities = answers[:, columns]
+    if 0 < len(columns) < len(source.head_labels):
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    return probabilities, back[source.classes[source.rows[partition]]]
+    others = [len(source.head_labels) + source.head_dimensions.index(name)
+              for name in source.dimensions]
+    return Scores(probabilities, back[source.classes[rows]], answers[:, others],
+                  source.own_values(rows).astype(float))
 
 
-def prediction_table(source: Source, partition: str, probabilities: np.ndarray,
-                     truth: np.ndarray):
-    """Make the predictions table of scored rows; prediction = argmax, ties to the lower index."""
+def prediction_table(source: Source, partition: str, scores: Scores):
+    """Make the predictions table of scored rows; prediction = argmax, ties to the lower index.
+
+    Dimensions stand there on [0, 1], truth as `truth_<dimension>`, empty where it is unknown.
+    """
     import pandas as pd
 
     rows = source.corpus.manifest.iloc[source.rows[partition]]
-    labels = np.array(source.labels, dtype=object)
     session = rows["session"] if "session" in rows else ""
     table = pd.DataFrame({
         "utterance": rows["utterance"], "corpus": source.name, "speaker": rows["speaker"],
         "session": session, "fold": "" if source.fold is None else str(source.fold),
-        "partition": partition, "truth": labels[truth],
-        "prediction": labels[probabilities.argmax(axis=1)],
-    })
+        "partition": partition})
+    if source.labels:
+        labels = np.array([*source.labels, ""], dtype=object)
+        table["truth"] = labels[scores.truth]
+        table["prediction"] = labels[scores.probabilities.argmax(axis=1)]
     if "dialogue" in rows:
         table["dialogue"] = rows["dialogue"]
     for index, label in enumerate(source.labels):
-        table[f"p_{label}"] = probabilities[:, index]
+        table[f"p_{label}"] = scores.probabilities[:, index]
+    for index, name in enumerate(source.dimensions):
+        table[f"truth_{name}"] = scores.true_values[:, index]
+        table[name] = scores.values[:, index]
     return table.reset_index(drop=True)
-
-
-def selection_figures(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Give what selects a checkpoint: (mean recall, mean negative log-likelihood).
-
-    The mean is over the classes that occur, so it equals the UAR wherever that is defined; a dev
-    partition whose missing class was waived at build can still select.
-    """
-    hits = probabilities.argmax(axis=1) == truth
-    counts = np.bincount(truth)
-    recalls = np.bincount(truth, weights=hits)[counts > 0] / counts[counts > 0]
-    chosen = probabilities[np.arange(len(truth)), truth]
-    return float(recalls.mean()), float(-np.log(np.maximum(chosen, 1e-12)).mean())

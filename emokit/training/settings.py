@@ -12,8 +12,9 @@ from typing import Any
 from emokit.core.config import assign, from_mapping, merge, parse_spec, to_mapping
 from emokit.core.errors import ConfigError, choices, culprits
 from emokit.core.files import read_yaml
+from emokit.corpora.views import split_target
 from emokit.models.settings import ModelSettings
-from emokit.training.config import TrainConfig
+from emokit.training.config import FROZEN_MODES, TrainConfig
 
 _SPECS = ("adapters", "augment")
 """Fields that may be written as one line, name(key=value)+name."""
@@ -105,13 +106,37 @@ def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path
         settings |= {key: value for key, value in (("augment", []), ("mixup", 0.0))
                      if key not in explicit}
 
+    if settings.get("target") == "dimensions":
+        # without classes nothing is balanced or smoothed, whatever a recipe says
+        settings |= {key: value for key, value in (("balance", "none"), ("label_smoothing", 0.0))
+                     if key not in explicit}
+
     def where(key: str) -> str:
         return f"{file}:{lines[(key,)]}" if (key,) in lines and key not in named else ""
 
     config = from_mapping(TrainConfig, settings, where)
     if file is not None:
         _check_parts(config, file, lines)
+    _refuse_idle(config, explicit)
     return dataclasses.replace(_checked(config), preset=preset), explicit
+
+
+_OF_CLASSES = ("loss", "focal_gamma", "ordinal_order", "balance", "label_smoothing")
+_OF_DIMENSIONS = ("dimensions_loss", "dimensions_weight")
+
+
+def _refuse_idle(config: TrainConfig, explicit: Mapping[str, Any]) -> None:
+    """Refuse settings that were named but mean nothing under the target."""
+    view, regress = split_target(config.target)
+    idle = (() if view else (*_OF_CLASSES, "dimensions_weight")) + (
+        () if regress else _OF_DIMENSIONS)
+    # a run's own config.yaml spells everything out
+    inert = {**vars(TrainConfig()), "balance": "none", "label_smoothing": 0.0}
+    named = [key for key in idle if key in explicit and getattr(config, key) != inert[key]]
+    if named:
+        raise ConfigError(
+            f"'{named[0]}' means nothing for target '{config.target}'. Leave it out, or choose "
+            f"another --target, e.g. {'canonical4+dimensions' if regress else 'dimensions'}.")
 
 
 def _check_parts(config: TrainConfig, file: str | Path, lines: Mapping[tuple, int]) -> None:
@@ -152,10 +177,21 @@ def _expanded(settings: Mapping[str, Any]) -> dict[str, Any]:
     for key in _PARTS:
         if isinstance(result.get(key), str):
             result[key] = parse_spec(result[key])[0]
-    for key in ("seeds", "corpora", "ordinal_order"):
+    for key in ("seeds", "corpora", "ordinal_order", "freeze"):
         if key in result and not isinstance(result[key], (list, tuple)):
-            result[key] = [result[key]]
+            result[key] = [] if result[key] in (None, "none") else [result[key]]
+    if isinstance(result.get("rates"), Mapping):
+        # the dot of lora.a is that of --set rates.lora.a=1e-4, too
+        result["rates"] = _dotted(result["rates"])
     return result
+
+
+def _dotted(rates: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in rates.items():
+        found |= {f"{name}.{key}": entry for key, entry in _dotted(value).items()} if isinstance(
+            value, Mapping) else {name: value}
+    return found
 
 
 def _over(settings: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,6 +217,17 @@ def _recipe_of(explicit: Mapping, named: Mapping, sets: Sequence[str]) -> str:
     return getattr(BACKBONES[name], "recipe", "small")
 
 
+def _default_mode(config: TrainConfig, pretrained: bool) -> str:
+    """Give what learns if nobody says so."""
+    if config.init is None:
+        from emokit.models.backbones import BACKBONES
+
+        started = BACKBONES[config.backbone["name"]].started_mode if pretrained else "scratch"
+        if started == "scratch":
+            return started
+    return "adapters" if config.adapters and config.regime == "single" else "finetune"
+
+
 def _checked(config: TrainConfig) -> TrainConfig:
     """Hold settings to the rules that span several of them."""
     if len(set(config.seeds)) < len(config.seeds) or not config.seeds:
@@ -189,15 +236,25 @@ def _checked(config: TrainConfig) -> TrainConfig:
         raise ConfigError(f"--seeds is {config.seeds}; seeds are whole numbers from 0.")
     if len(set(config.corpora)) < len(config.corpora):
         raise ConfigError(f"--corpora names a corpus twice: {culprits(config.corpora, 9)}.")
+    for name, rate in config.rates.items():
+        if not rate > 0:
+            raise ConfigError(f"rates.{name} is {rate}; it must be above 0. What shall stay as "
+                              "it is stands in freeze.")
+    for setting in ("copy_from", "new_head"):
+        if getattr(config, setting) and (config.init is None or config.regime != "single"):
+            raise ConfigError(f"'{setting}' says how one corpus begins in a start. It needs --init "
+                              "and --regime single; otherwise leave it out.")
     mode = config.mode
-    if config.init is None and mode not in (None, "scratch"):
-        raise ConfigError(f"--mode {mode} needs --init, the run to start from.")
+    pretrained = config.init is None and config.backbone.get("path") is not None
+    if config.init is None and mode not in (None, "scratch") and not pretrained:
+        raise ConfigError(f"--mode {mode} needs --init, the run to start from, or a backbone with "
+                          "weights of its own, e.g. --backbone hf:PATH_OR_ID.")
     if config.init is not None and mode == "scratch":
         raise ConfigError("--mode scratch starts from random weights; leave out --init.")
     if mode is None:
-        mode = "scratch" if config.init is None else (
-            "adapters" if config.adapters and config.regime == "single" else "finetune")
-    if config.regime != "single" and mode in ("head", "adapters"):
+        mode = _default_mode(config, pretrained)
+    regimes = ("single", "joint") if pretrained else ("single",)
+    if mode in FROZEN_MODES and config.regime not in regimes:
         raise ConfigError(
             f"--regime {config.regime} trains the shared weights; --mode {mode} freezes them. "
             "Use --regime single, one model per corpus on the shared base."
@@ -205,11 +262,20 @@ def _checked(config: TrainConfig) -> TrainConfig:
     if config.regime == "pooled":
         if config.adapters:
             raise ConfigError("--regime pooled has nothing private; leave out --adapters.")
-        if config.target == "emotion":
+        if split_target(config.target)[0] == "emotion":
             raise ConfigError(
                 "--regime pooled needs one label list for all corpora: choose a --target such as "
-                "arousal-valence, canonical7 or canonical4."
+                "arousal-valence, canonical7, canonical4 or dimensions."
             )
+    if config.mixed_batches and config.regime != "pooled":
+        raise ConfigError(
+            f"mixed_batches puts utterances of several corpora into one batch, but in --regime "
+            f"{config.regime} each corpus has weights of its own. Use --regime pooled, or leave "
+            "mixed_batches out.")
+    if config.mixed_batches and config.bucket > 1:
+        raise ConfigError(
+            f"mixed_batches deals utterances at random, which undoes bucket={config.bucket}. Set "
+            "bucket=1, or leave mixed_batches out.")
     if config.schedule == "plateau" and config.patience:
         raise ConfigError("schedule 'plateau' ends by itself; leave out patience.")
     return dataclasses.replace(config, mode=mode)
@@ -223,7 +289,11 @@ def table(config: TrainConfig) -> list[tuple[str, str]]:
     for name, value in to_mapping(config).items():
         if name in _SPECS:
             value = format_spec(value) or "none"
+        elif name == "rates":
+            value = ", ".join(f"{part} {rate:g}" for part, rate in value.items()) or "none"
         elif isinstance(value, dict):
-            value = format_spec([value])
+            # settings of many lines, such as a foreign architecture, stand in the run folder
+            value = format_spec([{key: entry for key, entry in value.items()
+                                  if not isinstance(entry, dict)}])
         rows.append((name, "none" if value in (None, []) else str(value)))
     return rows

@@ -15,19 +15,21 @@ import torch
 from emokit.core.config import signature, to_mapping
 from emokit.core.errors import ConfigError, EmokitError, choices
 from emokit.core.files import disk_errors, locked, remove_tree, write_json
+from emokit.features.base import as_waveform
 from emokit.loading.batch import Batch
 from emokit.loading.dataset import collate
 from emokit.loading.source import Source
-from emokit.models.private import key_of
+from emokit.models.private import key_of, site_key
 from emokit.training.frozen import States
 from emokit.training.predict import batches, crops_of, scoring
 
 log = logging.getLogger("emokit")
 
-LEVELS = {"embedding": np.float32, "frames": np.float16}
+LEVELS = {"embedding": np.float32, "frames": np.float16, "layers": np.float16}
 """What is kept, and in which numbers. Embeddings are small, and in float32 the scores made from
 them are those of the whole model to the last bit; float16 would move a probability by up to 6e-5
-(EmoDB, nEMO, RAVDESS). Frames are many, so they are rounded, which moves one by 2e-5."""
+(EmoDB, nEMO, RAVDESS). Frames are many, and so are the states of all layers of a speech
+transformer: they are rounded, which moves one by 2e-5."""
 
 LIMIT = 8 * 2**30
 """Bytes of states that one corpus may keep; those not used for longest go first."""
@@ -35,6 +37,10 @@ LIMIT = 8 * 2**30
 FOLDER = "states"
 _VERSION = 1  # of the files
 _VALUES, _LENGTHS, _FACTS = "values.bin", "lengths.i64", "states.json"
+
+
+class TooManyStates(EmokitError):
+    """The frozen states of a corpus would take more than the limit."""
 
 
 def states(model, source: Source, rows: np.ndarray, window: float | None, rule: str = "multi",
@@ -54,13 +60,14 @@ def states(model, source: Source, rows: np.ndarray, window: float | None, rule: 
         rows: [n] manifest rows, ascending, e.g. `source.rows["dev"]`.
         window, rule: which crops, as in scoring.
         folder: where states lie; by default `states` in the folder of the built corpus.
-        level: `embedding`, one state a crop after pooling; `frames`, those before it.
+        level: `embedding`, one state a crop after pooling; `frames`, those before it; `layers`,
+            those of all layers before the readout, of backbones that have one.
         limit: bytes that all states in the folder may take.
 
     Raises:
         ConfigError: an unknown level.
-        EmokitError: they would take more than `limit`, are no finite numbers, or cannot be
-            written.
+        TooManyStates: they would take more than `limit`.
+        EmokitError: they are no finite numbers, or cannot be written.
     """
     if level not in LEVELS:
         raise ConfigError(f"Unknown level '{level}' of states. {choices(level, LEVELS)}")
@@ -76,7 +83,9 @@ def states(model, source: Source, rows: np.ndarray, window: float | None, rule: 
     crops = [crop for some in batches(crops_of(source.corpus.audio.lengths[rows], window, rule))
              for crop in some]
     pooling = model.part(source.head).pooling or model.pooling
-    dim = pooling.dim if level == "embedding" else model.backbone.dim
+    dim = pooling.dim if level == "embedding" else model.frame_dim(source.head)
+    if level == "layers":
+        dim = model.backbone.dim * model.backbone.n_states
     key = signature(facts)
     place = base / key
     busy = EmokitError(f"Another process computes the states in '{place}'. Wait for it.")
@@ -99,14 +108,23 @@ def encoder_signature(model, corpus: str, level: str = "embedding") -> str:
     """Hash all that a corpus's states depend on in a model.
 
     Settings and tensors of front end, backbone and pooling, and the corpus's own adapters, norms
-    and normalisation; neither its head nor anything of other corpora.
+    and normalisation; neither its head nor anything of other corpora, and of layers nothing that
+    mixes them.
     """
     own = f"private.{key_of(corpus)}."
     later, names = [f"{own}head."], ["head"]
-    if level == "frames":
+    if level != "embedding":
         later += [f"{own}pooling.", "pooling."]
         names += ["pooling", "shared_pooling"]
     settings = to_mapping(model.settings)
+    if level == "layers":
+        mixing = {site_key(site) for site in model.backbone.sites()["states"]}
+        groups = model.part(corpus).groups
+        # an adapter that sits nowhere else changes none of the states
+        settings["adapters"] = [item for item in settings["adapters"]
+                                if set(groups.get(item["name"], ())) - mixing]
+        later += [f"{where}{name}.{key}." for where in (f"{own}adapters.", "shared.")
+                  for name in groups for key in mixing]
     digest = hashlib.sha256(signature(
         {name: value for name, value in settings.items() if name not in names}).encode())
     for name, tensor in sorted(model.state_for_checkpoint().items()):
@@ -146,13 +164,18 @@ def _compute(model, source: Source, rows, crops, dim: int, place: Path, level: s
              place, f", going on at {n_done / len(some_batches):.0%}" if n_done else "")
     device, audio = next(model.parameters()).device, source.corpus.audio
     size = partial[0].stat().st_size
+    n_heard, n_samples = (sum(stop - start for some in several for _, start, stop in some)
+                          for several in (some_batches[:n_done], some_batches))
     with scoring(model), open(partial[0], "ab") as values, open(partial[1], "ab") as lengths:
         for some in some_batches[n_done:]:
             batch = collate([audio.read(int(rows[crop[0]]), *crop[1:]) for crop in some],
                             source.head)
             found, counts = _give(model, batch.to(device), level)
             size += found.nbytes
-            _refuse_bad(found, size, source, place, limit)
+            n_heard += sum(stop - start for _, start, stop in some)
+            # what is long comes first, so that the whole can be told from the first batch
+            _refuse_bad(found, max(size, int(size * n_samples / max(1, n_heard))), source, place,
+                        limit)
             for path, file, array in zip(partial, (values, lengths), (found, counts)):
                 with disk_errors(path):
                     file.write(array.tobytes())
@@ -171,7 +194,13 @@ def _give(model, batch: Batch, level: str) -> tuple[np.ndarray, np.ndarray]:
     if level == "embedding":
         found = model.embed(batch).float().cpu().numpy()
         return found, np.ones(len(found), "<i8")
-    frames, lengths = model.encode(batch)
+    if level == "layers":
+        model.select(batch.corpus)
+        frames, lengths = model.backbone.states(
+            as_waveform(batch.inputs, batch.lengths), batch.lengths)
+        frames = frames.transpose(1, 2).flatten(2)  # [B, T', N D]
+    else:
+        frames, lengths = model.encode(batch)
     real = torch.arange(frames.shape[1], device=lengths.device) < lengths[:, None]
     with np.errstate(over="ignore"):  # the caller tells
         found = frames[real].float().cpu().numpy().astype(LEVELS[level])
@@ -196,7 +225,7 @@ def _refuse_bad(found: np.ndarray, size: int, source: Source, place: Path, limit
                           "from another --init.")
     if size > limit:
         remove_tree(place)
-        raise EmokitError(
+        raise TooManyStates(
             f"The frozen states of '{source.name}' take more than {limit / 1e9:.3g} GB. Keep "
             "embeddings, fewer utterances, or fewer crops of each.")
 

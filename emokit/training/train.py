@@ -11,17 +11,20 @@ from typing import Any
 
 from emokit import __version__
 from emokit.core.config import to_mapping
-from emokit.core.errors import ConfigError, EmokitError, culprits
+from emokit.core.errors import ConfigError, CorpusError, EmokitError, culprits
 from emokit.core.files import file_digest, write_json, write_yaml
 from emokit.corpora import views
 from emokit.corpora.store import BuiltCorpus, open_emoset
 from emokit.loading.source import POOLED, Source, fold_of, folds_of, make_source
 from emokit.models.settings import complete
-from emokit.training.config import TrainConfig, group_signature
+from emokit.training.config import FROZEN_MODES, TrainConfig, group_signature
 from emokit.training.run import BEST, FAILED, Cell, Group, cell_name, environment, start_cell
 from emokit.training.settings import table
 
 log = logging.getLogger("emokit")
+
+FEWEST_FOR_CCC = 16
+"""Utterances in a batch below which the CCC of a batch says little of that of the corpus."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +41,10 @@ class Task:
 def effective(config: TrainConfig) -> TrainConfig:
     """Write out what defaults imply, so that signatures and checkpoints see it.
 
-    A joint model without adapters still has private norms: the `norm` adapter.
+    A joint model without adapters still has private norms, the `norm` adapter, unless they would
+    never learn.
     """
-    if config.regime == "joint" and not config.adapters:
+    if config.regime == "joint" and not config.adapters and config.mode not in FROZEN_MODES:
         config = dataclasses.replace(config, adapters=[{"name": "norm"}])
     full = complete(config.model_settings())
     return dataclasses.replace(config, **{
@@ -121,6 +125,10 @@ def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, 
     if 0 < len(synthetic) < len(corpora):
         log.warning("Synthetic stand-ins (%s) lie beside real recordings in '%s'. Choose with "
                     "--corpora.", culprits(synthetic), emoset)
+    if (views.split_target(config.target)[1] and config.dimensions_loss == "ccc"
+            and config.batch_size < FEWEST_FOR_CCC):
+        log.warning("The CCC of %d utterances is a noisy loss: take --batch-size %d or more, or "
+                    "--set dimensions_loss=rmse.", config.batch_size, FEWEST_FOR_CCC)
     log.info("%s\n%s", group.folder, textwrap.fill(
         ", ".join(f"{key} {value}" for key, value in table(config)), 100,
         initial_indent="  ", subsequent_indent="  ", break_long_words=False,
@@ -172,7 +180,8 @@ def _check_current(task: Task, config: TrainConfig, runs: Path) -> None:
     facts = checkpoint.inspect(task.cell.folder / BEST).facts
     _refuse_other_build(task.cell, facts, task.corpora)
     if config.init:
-        base = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold)
+        base = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold,
+                                     config.copy_from)
         if file_digest(base) != facts["init"]:
             raise EmokitError(
                 f"'{task.cell.folder}' began from other weights than '{base}' holds now. Remove "
@@ -200,11 +209,15 @@ def _refuse_other_build(cell: Cell, facts: Mapping[str, Any], corpora: Sequence[
 def sources_of(config: TrainConfig, corpora: Sequence[BuiltCorpus], fold: int | None
                ) -> list[Source]:
     """Make the sources of one cell; corpora with fewer folds than J use J modulo theirs."""
-    pooled = None
-    if config.regime == POOLED:
-        pooled = list(views.view_classes(config.target))
-    return [make_source(corpus, config.target, fold_of(corpus, fold), pooled)
-            for corpus in corpora]
+    sources = [make_source(corpus, config.target, fold_of(corpus, fold), config.regime == POOLED)
+               for corpus in corpora]
+    if views.split_target(config.target)[1] and not any(source.dimensions for source in sources):
+        raise CorpusError(
+            f"None of the corpora {culprits(corpus.name for corpus in corpora)} has arousal, "
+            f"valence or dominance, which target '{config.target}' asks for. Choose another "
+            "--target, or other --corpora."
+        )
+    return sources
 
 
 def device_of(name: str):
@@ -242,6 +255,7 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
 def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
     from emokit.models.budget import budget
     from emokit.models.modes import apply_mode
+    from emokit.models.parts import freeze
     from emokit.training import start
     from emokit.training.loop import fit, precision_of
     from emokit.training.memory import memory_in_words
@@ -251,17 +265,21 @@ def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
     sources = sources_of(config, task.corpora, task.fold)
     for source in sources:
         for label, n in source.dropped.items():
-            log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and is left "
-                        "out", source.name, label, n, config.target)
+            log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and %s",
+                        source.name, label, n, config.target,
+                        "counts for dimensions alone" if source.dimensions else "is left out")
     path = None
     if config.init:
-        path = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold)
+        path = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold,
+                                     config.copy_from)
     model, base = start.make_model(config.model_settings(), sources, task.seed, path, explicit,
-                                   config.mode)
+                                   config.mode, config.copy_from, config.new_head)
     # on a base the shared parts are those of the base, whatever a recipe says
     config = dataclasses.replace(config, **dataclasses.asdict(model.settings))
-    apply_mode(model, "joint" if config.regime == "joint" else config.mode,
-               None if config.regime == "joint" else sources[0].head)
+    joint = config.regime == "joint"
+    apply_mode(model, "joint" if joint and config.mode not in FROZEN_MODES else config.mode,
+               None if joint else sources[0].head)
+    freeze(model, config.freeze)
     place(model, device)
     if config.compile:
         model.backbone.compile()
@@ -291,11 +309,12 @@ def _facts(task: Task, config: TrainConfig, sources: Sequence[Source], base) -> 
         "window": config.window, "scoring": config.scoring,
         "init": None if base is None else file_digest(base.path),
         "ancestors": [] if base is None else [
-            {"fold": base.facts["fold"], "manifests": base.facts["manifests"]},
+            {name: base.facts[name] for name in ("target", "fold", "manifests")},
             *base.facts.get("ancestors", ())],
         "manifests": {source.name: source.corpus.signature for source in sources},
         "corpora": {source.name: {"head": source.head, "labels": list(source.labels),
-                                  "fold": source.fold} for source in sources},
+                                  "dimensions": list(source.dimensions), "fold": source.fold}
+                    for source in sources},
     }
 
 
@@ -316,45 +335,9 @@ def score_cell(cell: Cell, emoset: str | Path, partition: str, device: str = "au
     _refuse_other_build(cell, facts, corpora)
     for corpus in corpora:
         head = facts["corpora"][corpus.name]["head"]
-        pooled = list(found.labels[head]) if head == POOLED else None
-        fold = fold_of(corpus, facts["fold"])
-        source = make_source(corpus, facts["target"], fold, pooled)
+        source = make_source(corpus, facts["target"], fold_of(corpus, facts["fold"]),
+                             head == POOLED)
         if len(source.rows[partition]):
             write_csv(cell.predictions(corpus.name, partition), prediction_table(
-                source, partition, *score(model, source, partition, facts["window"],
-                                          facts["scoring"])))
-
-
-def parameter_table(config: TrainConfig, labels: Mapping[str, Sequence[str]], format: str) -> str:
-    """Give how many numbers a model stores: shared, per corpus, and against a single model.
-
-    Args:
-        config: as `effective` gives it.
-        labels: head to classes.
-        format: of `emokit.evaluation.tables.render`.
-    """
-    import torch
-
-    from emokit.evaluation.tables import Column, render
-    from emokit.models.budget import budget
-    from emokit.models.model import EmotionModel
-
-    with torch.device("meta"):
-        found = budget(EmotionModel(config.model_settings(), labels))
-    parts = ("backbone", "norms", "adapters", "pooling", "head")
-    private = {part: sum(entry.get(part, 0) for entry in found["corpora"].values())
-               for part in parts}
-    single = found["single"]["stored"]
-    rows = [{"what": "shared", **{part: found["parts"][part] - private[part] for part in parts}}]
-    rows[0]["stored"] = sum(rows[0][part] for part in parts)
-    rows[0]["ratio"] = rows[0]["stored"] / single
-    rows += [{"what": corpus, "classes": entry["classes"],
-              **{part: entry.get(part, 0) for part in parts}, "stored": entry["stored"],
-              "ratio": entry["share"]} for corpus, entry in found["corpora"].items()]
-    rows.append({"what": "whole model", **found["parts"], "stored": found["stored"],
-                 "ratio": found["ratio"]})
-    rows.append({"what": "one single-corpus model", "stored": single, "ratio": 1.0})
-    return render(rows, format, [
-        Column("what", "Weights and statistics"), Column("classes", "K", "count"),
-        *(Column(part, part.capitalize(), "count") for part in parts),
-        Column("stored", "Stored", "count"), Column("ratio", "Ratio", "number")])
+                source, partition,
+                score(model, source, partition, facts["window"], facts["scoring"])))

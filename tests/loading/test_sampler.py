@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emokit.loading.sampler import EpochSampler, corpus_order, n_batches
+from emokit.loading.sampler import EpochSampler, by_length, corpus_order, n_batches
 
 
 def sampler_of(sizes, batch_size=8, classes=3, **settings):
@@ -108,3 +108,51 @@ def test_a_class_that_train_lacks_is_not_sampled():
     classes = np.array([0, 0, 2, 2, 1])
     made = EpochSampler([("c", classes, np.arange(4))], 2, balanced=True)
     assert set(sequence(made, 0, 3)) <= {0, 1, 2, 3}
+
+
+# buckets of like length
+
+def padding(plans, lengths):
+    """Give which share of the samples of padded batches is padding."""
+    heard = sum(lengths[plan.source][plan.rows].sum() for plan in plans)
+    padded = sum(len(plan.rows) * lengths[plan.source][plan.rows].max() for plan in plans)
+    return 1 - heard / padded
+
+
+@pytest.mark.parametrize("sizes", [[100], [100, 37]])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_buckets_make_padding_rare_and_forget_nobody(sizes, balanced, rng):
+    lengths = [rng.integers(10, 400, 2 * size) for size in sizes]
+    plain, bucketed = (sampler_of(sizes, balanced=balanced, bucket=bucket, lengths=lengths)
+                       for bucket in (1, 6))
+    assert ([[len(plan.rows) for plan in plain.plans(epoch)] for epoch in range(4)]
+            == [[len(plan.rows) for plan in bucketed.plans(epoch)] for epoch in range(4)])
+    plans = [[plan for epoch in range(20) for plan in one.plans(epoch)]
+             for one in (plain, bucketed)]
+    assert padding(plans[0], lengths) > 0.4 > 0.2 > padding(plans[1], lengths)
+    if not balanced:
+        rows = sequence(bucketed, 0, 20)
+        for number in range(len(rows) // 100):
+            assert sorted(rows[100 * number:100 * (number + 1)]) == list(range(0, 200, 2))
+
+
+def test_buckets_change_with_the_pass_and_the_seed_and_nothing_else(rng):
+    lengths = [rng.integers(10, 400, 80)]
+
+    def rows(epoch, seed=0):
+        sampler = sampler_of([40], seed=seed, bucket=2, lengths=lengths)
+        return np.concatenate([plan.rows for plan in sampler.plans(epoch)]).tolist()
+
+    assert rows(3) == rows(3) and len({tuple(rows(0)), tuple(rows(1)), tuple(rows(0, 1))}) == 3
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(2, 5))
+@settings(max_examples=50, deadline=None)
+def test_a_pass_in_buckets_is_the_same_rows_with_the_smaller_batch_last(n, batch_size, bucket):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 9, n)
+    order = by_length(np.arange(n), lengths, batch_size, bucket, rng)
+    assert sorted(order) == list(range(n))
+    for start in range(0, n - n % batch_size, batch_size):
+        batch = lengths[order[start:start + batch_size]]
+        assert (np.diff(batch) >= 0).all()

@@ -60,7 +60,7 @@ def test_a_view_orders_merges_and_drops_classes(ravdess):
 
 
 def test_pooled_heads_hold_all_classes_of_the_view(emodb):
-    source = make_source(emodb, "canonical4", None, ["anger", "happiness", "neutral", "sadness"])
+    source = make_source(emodb, "canonical4", pooled=True)
     assert source.head == "pooled" and source.name == "emodb"
     assert source.labels == ("anger", "neutral", "sadness")
     assert source.head_labels == ("anger", "happiness", "neutral", "sadness")

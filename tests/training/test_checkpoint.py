@@ -104,7 +104,7 @@ def test_foreign_settings_and_kinds_are_errors(model, path, tmp_path):
     with pytest.raises(CheckpointError, match="holds a whole model with "):
         checkpoint.load_corpus(path, model)
     rewrite(part, lambda tensors, meta: meta["labels"].update(mask=["a", "b", "c"]))
-    with pytest.raises(CheckpointError, match="has classes a, b, c, the model's 'mask' has x, y"):
+    with pytest.raises(CheckpointError, match="answers a, b, c, the model's 'mask' x, y"):
         checkpoint.load_corpus(part, model)
 
 

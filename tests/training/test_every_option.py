@@ -13,10 +13,12 @@ from emokit.training.config import TrainConfig
 from emokit.training.settings import resolve
 
 SINGLE = {"regime": "single", "corpora": ["emodb"]}
+COPIED = {**SINGLE, "init": "OTHER", "mode": "finetune", "target": "canonical4"}
 SGD = {**SINGLE, "optimizer": "sgd", "learning_rate": 0.05}
 LONG = {**SINGLE, "epochs": 4}
 PLATEAU = {**SINGLE, "epochs": 6, "schedule": "plateau", "plateau_epochs": 1, "plateau_rise": 0.9,
            "plateau_stages": 3}
+RATED = {"regime": "single", "corpora": ["rated"], "target": "dimensions"}
 ORDINAL = {**SINGLE, "loss": "ordinal", "ordinal_order": ["sadness", "neutral", "anger"]}
 
 # field: (what must be set besides, its value, another value)
@@ -33,16 +35,22 @@ PROBES = {
     "regime": ({"corpora": ["emodb"]}, "joint", "single"),
     "mode": ({**SINGLE, "init": "BASE"}, "finetune", "head"),
     "init": (SINGLE, None, "BASE"),
+    "copy_from": (COPIED, "ravdess", None),
+    "new_head": ({**SINGLE, "init": "BASE", "mode": "head"}, False, True),
+    "freeze": ({**SINGLE, "init": "BASE", "mode": "adapters", "adapters": "residual"}, [],
+               ["residual.up"]),
     "target": (SINGLE, "emotion", "arousal"),
     # data
     "window": (SINGLE, 3.0, 0.2),
     "scoring": ({**SINGLE, "window": 0.2}, "multi", "center"),
     "augment": (SINGLE, "none", "noise(probability=1)"),
     "mixup": (SINGLE, 0.0, 1.0),
+    "mixed_batches": ({"regime": "pooled", "target": "arousal"}, False, True),
     "sampler": ({"epochs": 2}, "round_robin", "proportional"),
     "temperature": ({"epochs": 2}, 0.0, 1.0),
     "corpora_per_step": ({}, 1, 2),
     "batch_size": (SINGLE, 8, 4),
+    "bucket": (SINGLE, 1, 2),
     # one class against three, since the emotions themselves are balanced
     "balance": ({"regime": "single", "corpora": ["ravdess"], "target": "arousal"}, "none",
                 "weights"),
@@ -50,11 +58,14 @@ PROBES = {
     "loss": (SINGLE, "crossentropy", "focal"),
     "focal_gamma": ({**SINGLE, "loss": "focal"}, 2.0, 1.0),
     "ordinal_order": (ORDINAL, ["sadness", "neutral", "anger"], ["neutral", "sadness", "anger"]),
+    "dimensions_loss": (RATED, "ccc", "rmse"),
+    "dimensions_weight": ({**RATED, "target": "emotion+dimensions"}, 1.0, 3.0),
     "label_smoothing": (SINGLE, 0.1, 0.0),
     # optimisation
     "optimizer": (SINGLE, "adamw", "rmsprop"),
     "learning_rate": (SINGLE, 0.003, 0.001),
     "finetune_rate": ({**SINGLE, "mode": "finetune", "init": "BASE"}, 0.1, 1.0),
+    "rates": (SINGLE, {}, {"head": 0.1}),
     "momentum": (SGD, 0.9, 0.0),
     "weight_decay": (SINGLE, 0.01, 0.5),
     "adapter_weight_decay": ({"adapters": "residual", "optimizer": "sgd"}, None, 0.5),
@@ -77,6 +88,7 @@ MORE = {
     "regime": ({"target": "arousal"}, "joint", "pooled"),
     "augment": (SINGLE, "none", "specaugment(frequency_width=12)"),
     "normalisation": (SINGLE, "corpus", "utterance"),
+    "target": (RATED, "dimensions", "emotion+dimensions"),
     "loss": ({**ORDINAL, "loss": None}, "crossentropy", "ordinal"),
     "schedule": (PLATEAU, "constant", "plateau"),
 }
@@ -85,7 +97,7 @@ FIELDS = [field.name for field in dataclasses.fields(TrainConfig)]
 
 
 @pytest.fixture(scope="module")
-def outcome(emoset, runs, joint):
+def outcome(emoset, rated, runs, joint):
     """Fit a group and give (its name, a hash of all weights, all dev probabilities)."""
     from emokit.training.train import train
 
@@ -98,7 +110,13 @@ def outcome(emoset, runs, joint):
             settings["init"] = joint.name
             for part in ("frontend", "backbone"):
                 settings.pop(part)
-        group, tasks = train(*resolve(settings), emoset, runs)
+        if settings.get("init") == "OTHER":
+            other = {**tiny, "regime": "single", "corpora": ["ravdess"], "target": "canonical4"}
+            settings["init"] = train(*resolve(other), emoset, runs)[0].name
+            for part in ("frontend", "backbone"):
+                settings.pop(part)
+        folder = rated if settings.get("corpora") == ["rated"] else emoset
+        group, tasks = train(*resolve(settings), folder, runs)
         weights, scores = {}, []
         for task in tasks:
             for which in ("best", "last"):
@@ -108,7 +126,7 @@ def outcome(emoset, runs, joint):
             for corpus in task.corpora:
                 table = pd.read_csv(task.cell.predictions(corpus.name, "dev"))
                 scores += [(name, table[name].tolist()) for name in table
-                           if name.startswith("p_")]
+                           if name.startswith("p_") or name in ("arousal", "valence")]
         return group.name, weights, scores
 
     return run
@@ -156,7 +174,7 @@ CHOICES = [(field.name, word) for field in dataclasses.fields(TrainConfig)
            if field_choices(field) and field.name not in ("mode", "regime")
            for word in field_choices(field)]
 PARTS = [("pooling", word) for word in ("attention", "average", "statistics")] + [
-    ("head", word) for word in ("linear", "dense")]
+    ("head", word) for word in ("linear", "dense", "projector")]
 
 
 def test_the_parts_below_are_all_there_are():
@@ -169,7 +187,8 @@ def test_the_parts_below_are_all_there_are():
 
 @pytest.mark.parametrize("name, word", CHOICES + PARTS)
 def test_every_listed_choice_trains_one_epoch(outcome, name, word):
-    besides = ORDINAL if word == "ordinal" else SINGLE
+    rated_ = name.startswith("dimensions") or "dimensions" in str(word)
+    besides = ORDINAL if word == "ordinal" else RATED if rated_ else SINGLE
     _, weights, scores = outcome({**besides, name: word})
     assert all(np.isfinite(np.frombuffer(value, np.float32)).all() for value in weights.values())
     assert scores

@@ -87,7 +87,7 @@ def test_the_gpu_scores_and_keeps_states_as_the_cpu_up_to_rounding(fitted, emose
         for device in ("cpu", "cuda"):
             model, _ = checkpoint.load(cell.folder / "best.safetensors")
             place(model, device)
-            found.append(score(model, source, "dev", 0.2)[0])
+            found.append(score(model, source, "dev", 0.2).probabilities)
             kept.append(states(model, source, source.rows["dev"], 0.2, folder=tmp_path))
         np.testing.assert_allclose(*found, atol=1e-4)
         np.testing.assert_allclose(kept[0].values, kept[1].values, atol=1e-3, rtol=1e-3)
@@ -105,6 +105,20 @@ def test_a_checkpoint_of_the_gpu_is_scored_on_the_cpu(fitted, emoset):
         words = [name for name in after if name.startswith("p_")]
         np.testing.assert_allclose(before[words].astype(float), after[words].astype(float),
                                    atol=1e-4)
+
+
+def test_a_compiled_backbone_answers_as_the_plain_one(fitted, emoset):
+    cell, = fitted(adapters="residual").cells()
+    answers = []
+    for compiled in (False, True):
+        model, _ = checkpoint.load(cell.folder / "best.safetensors")
+        place(model, "cuda")
+        if compiled:
+            model.backbone.compile()
+        answers.append([score(model, make_source(corpus), "dev", 0.2).probabilities
+                        for corpus in open_emoset(emoset)])
+    for plain, other in zip(*answers):
+        np.testing.assert_allclose(plain, other, atol=1e-4)
 
 
 @pytest.mark.parametrize("flags", [

@@ -93,7 +93,7 @@ def test_class_weights_are_n_over_k_n_k_and_zero_where_train_has_none(emoset):
     source = make_source(corpus)
     counts = source.class_counts()
     np.testing.assert_allclose(class_weights(source), counts.sum() / (3 * counts), rtol=1e-6)
-    pooled = make_source(corpus, "canonical4", None, ["anger", "happiness", "neutral", "sadness"])
+    pooled = make_source(corpus, "canonical4", pooled=True)
     weights = class_weights(pooled)
     assert weights[1] == 0 and weights[pooled.classes[pooled.rows["train"]]].mean() == (
         pytest.approx(1))

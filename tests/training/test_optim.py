@@ -10,7 +10,9 @@ from emokit.models.model import EmotionModel
 from emokit.models.modes import apply_mode
 from emokit.models.settings import ModelSettings
 from emokit.training.config import TrainConfig
-from emokit.training.optim import adapter_decay, make_optimizer, scheduled_rate
+from emokit.training.optim import (
+    adapter_decay, begin_momentum, make_optimizer, scheduled_rate,
+)
 
 SIZES = {"a": 400, "b": 20_000}
 
@@ -124,3 +126,20 @@ def test_constant_and_plateau_stay_after_warmup():
     config = TrainConfig(learning_rate=0.8, schedule="plateau")
     assert [scheduled_rate(config, 50, 100, stage) for stage in range(3)] == (
         pytest.approx([0.8, 0.08, 0.008]))
+
+
+def test_fused_sgd_begins_some_parameters_later_than_others_and_goes_as_the_plain_one():
+    found = []
+    for fused in (True, False):
+        parameters = [torch.nn.Parameter(torch.arange(3.0)) for _ in range(2)]
+        optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01,
+                                    fused=fused)
+        if fused:
+            begin_momentum(optimizer)
+        for step, reached in enumerate([[0], [0, 1], [1], [0, 1]]):
+            optimizer.zero_grad()
+            for index in reached:
+                parameters[index].grad = torch.full((3,), step + index + 1.0)
+            optimizer.step()
+        found.append(torch.stack([one.detach() for one in parameters]))
+    torch.testing.assert_close(*found)

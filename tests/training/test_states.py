@@ -19,8 +19,8 @@ from emokit.models.model import EmotionModel
 from emokit.models.settings import ModelSettings
 from emokit.training import checkpoint
 from emokit.training.feed import ThroughModel
-from emokit.training.frozen import StateBatches, learns_head_alone
-from emokit.training.predict import on_own_labels, score
+from emokit.training.frozen import StateBatches, frozen_level
+from emokit.training.predict import on_own_answers, score
 from emokit.training.settings import resolve
 from emokit.training.states import encoder_signature, states
 from emokit.training.train import score_cell, train
@@ -74,9 +74,10 @@ def test_scores_from_states_are_those_of_the_whole_model_to_the_last_bit(
         emodb, tmp_path, settings, window, rule):
     model = model_of(**settings)
     kept = states(model, emodb, emodb.rows["train"], window, rule, tmp_path)
-    found = on_own_labels(emodb, "train", kept.probabilities(model))
+    found = on_own_answers(emodb, "train", kept.answers(model))
     expected = score(model, emodb, "train", window, rule)
-    assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
+    assert np.array_equal(found.probabilities, expected.probabilities)
+    assert np.array_equal(found.truth, expected.truth)
     assert isinstance(kept.values, np.memmap)
 
 
@@ -267,7 +268,7 @@ def test_frames_are_pooled_to_the_embeddings_up_to_their_rounding(emodb, tmp_pat
         alone = model.embed(Batch(wave[None], torch.tensor([len(wave)]), "emodb"))
     torch.testing.assert_close(found, torch.tensor(np.array(pooled.values)), atol=2e-3, rtol=2e-3)
     torch.testing.assert_close(found[:1], alone, atol=2e-3, rtol=2e-3)
-    np.testing.assert_allclose(frames.probabilities(model), pooled.probabilities(model), atol=1e-3)
+    np.testing.assert_allclose(frames.answers(model), pooled.answers(model), atol=1e-3)
 
 
 def test_each_scoring_crop_is_drawn_and_the_size_of_batches_moves_none(emodb, tmp_path):
@@ -398,6 +399,6 @@ def test_only_heads_that_learn_make_the_rest_frozen():
     model = model_of(adapters=["residual"])
     for mode, frozen in (("head", True), ("adapters", False), ("joint", False)):
         apply_mode(model, mode)
-        assert learns_head_alone(model) == frozen
+        assert frozen_level(model) == ("embedding" if frozen else None)
     model.requires_grad_(False)
-    assert not learns_head_alone(model)
+    assert frozen_level(model) is None

@@ -73,6 +73,7 @@ def strip(history):
     dict(regime="single", corpora="emodb", schedule="plateau", patience=None, optimizer="sgd",
          learning_rate=0.01),
     dict(adapters="residual", average_share=0.5, mixup=0.5),
+    dict(regime="pooled", target="arousal", mixed_batches=True, mixup=0.5),
 ])
 def test_a_killed_run_resumes_to_identical_weights_and_history(configure, emoset, tmp_path, flags):
     from emokit.training.loop import _Trainer
@@ -204,15 +205,16 @@ def test_training_b_leaves_a_bit_identical(trained, joint, emoset):
     group = trained(regime="single", mode="adapters", init=joint.name, corpora="ravdess")
     model, found = checkpoint.load(path)
     source = make_source(open_emoset(emoset, ["emodb"])[0])
-    before, _ = score(model, source, "dev", 3.0)
+    before = score(model, source, "dev", 3.0).probabilities
     other, facts = checkpoint.load(group.folder / "ravdess-s0" / "best.safetensors")
     part = checkpoint.save_corpus(group.folder / "part.safetensors", other, "ravdess", facts.facts)
     model.remove_corpus("ravdess")
     assert checkpoint.load_corpus(part, model) == "ravdess"
-    after, _ = score(model, source, "dev", 3.0)
+    after = score(model, source, "dev", 3.0).probabilities
     assert np.array_equal(before, after)
     theirs = make_source(open_emoset(emoset, ["ravdess"])[0])
-    assert np.array_equal(score(model, theirs, "dev", 3.0)[0], score(other, theirs, "dev", 3.0)[0])
+    assert np.array_equal(*(score(one, theirs, "dev", 3.0).probabilities
+                            for one in (model, other)))
 
 
 def test_a_new_corpus_gets_adapters_on_a_base_without_any(trained, single):
@@ -304,11 +306,11 @@ def test_scores_do_not_depend_on_who_else_is_scored(joint, emoset):
     cell, = joint.cells()
     model, _ = checkpoint.load(cell.folder / "best.safetensors")
     source = make_source(open_emoset(emoset, ["ravdess"])[0])
-    together, _ = score(model, source, "dev", 3.0)
+    together = score(model, source, "dev", 3.0).probabilities
     for index, row in enumerate(source.rows["dev"][:4]):
         alone = dataclasses.replace(source, rows={"dev": np.array([row])})
-        np.testing.assert_allclose(score(model, alone, "dev", 3.0)[0][0], together[index],
-                                   atol=1e-6)
+        np.testing.assert_allclose(score(model, alone, "dev", 3.0).probabilities[0],
+                                   together[index], atol=1e-6)
 
 
 def test_one_corpus_can_be_saved_and_loaded_alone(joint, tmp_path):
@@ -560,14 +562,15 @@ def test_a_cell_begun_anew_forgets_what_a_former_model_said(fit):
 def test_tables_keep_the_dialogue_for_clustered_tests(emoset):
     import dataclasses
 
-    from emokit.training.predict import prediction_table
+    from emokit.training.predict import on_own_answers, prediction_table
 
     corpus, = open_emoset(emoset, ["emodb"])
     words = [f"d{index}" for index in range(len(corpus.manifest))]
     corpus = dataclasses.replace(corpus, manifest=corpus.manifest.assign(dialogue=words))
     source = make_source(corpus)
     rows = source.rows["dev"]
-    table = prediction_table(source, "dev", np.full((len(rows), 3), 1 / 3), source.classes[rows])
+    scores = on_own_answers(source, "dev", np.full((len(rows), 3), 1 / 3))
+    table = prediction_table(source, "dev", scores)
     assert table["dialogue"].tolist() == [words[row] for row in rows]
 
 
@@ -591,7 +594,7 @@ def test_selection_takes_the_higher_uar_then_the_lower_loss_then_the_earlier_epo
     chosen = []
     for uar_, loss in ((0.4, 1.0), (0.4, 1.0), (0.4, 1.2), (0.4, 0.9), (0.5, 2.0), (0.4, 0.1)):
         trainer.state.epoch += 1
-        trainer._select({"dev_uar": uar_, "dev_loss": loss})
+        trainer._select({"dev_score": uar_, "dev_loss": loss})
         chosen.append(trainer.state.best_epoch)
     assert chosen == [1, 1, 1, 4, 5, 5]
 
