@@ -7,6 +7,7 @@ import click
 from emokit.baselines import BASELINES
 from emokit.baselines.config import BaselineConfig
 from emokit.cli import options
+from emokit.cli.columns import dev_columns
 
 
 class FeatureSet(click.Choice):
@@ -41,21 +42,27 @@ def baseline(features, emoset, runs, format_, **flags):
     """
     from emokit.baselines.run import run_baseline
     from emokit.core.config import from_mapping
+    from emokit.corpora.store import open_emoset
     from emokit.evaluation.tables import Column, render
+    from emokit.experiments.partitions import partition_of
 
     name, path = features
     config = from_mapping(BaselineConfig, {"name": name, "path": path, **options.given(flags)})
     with options.Bar("utt") as bar:
         group, cells = run_baseline(config, emoset, runs, bar)
     settings = group.config()
-    rows = [{"cell": cell.name, "corpus": corpus, "n_dev": figures["n"],
-             "dev_uar": figures["uar"], "C": cell.metrics()["penalty"],
-             "classifier": settings["classifier"], "fitted_on": settings["refit_on"],
+    built = {corpus.name: corpus for corpus in open_emoset(emoset, config.corpora)}
+    rows = [{"cell": cell.name, "corpus": corpus,
+             "partition": partition_of(built[corpus], cell.fold), "n_dev": figures["n"],
+             "dev_uar": figures.get("uar"), "dev_ccc": figures.get("ccc"),
+             "C": cell.metrics()["penalty"],
+             "classifier": settings["classifier"] if "uar" in figures else "ridge",
+             "fitted_on": settings["refit_on"],
              "missing": cell.metrics().get("missing", {}).get("utterances", 0)}
             for cell in cells for corpus, figures in cell.metrics()["dev"].items()]
     click.echo(render(rows, format_, [
-        Column("cell", "Cell"), Column("corpus", "Corpus"), Column("n_dev", "N dev", "count"),
-        Column("dev_uar", "Dev UAR", "percent"), Column("C", "C"),
+        Column("cell", "Cell"), Column("corpus", "Corpus"), Column("partition", "Partition"),
+        Column("n_dev", "N dev", "count"), *dev_columns(rows), Column("C", "Penalty"),
         Column("classifier", "Classifier"), Column("fitted_on", "Fitted on"),
         Column("missing", "Undefined", "count")]))
     click.echo(f"{group.folder}\nNext: emokit evaluate {group.name} --runs {runs}", err=True)

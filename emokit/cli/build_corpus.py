@@ -88,9 +88,12 @@ def build_corpus(names, choices_file, emoset, synthetic, scale, raw, rule, emobo
             for spec in specs:
                 click.echo(f"{spec.name}: {spec.root}")
             return
-        results = build_corpora(specs, emoset, settings, bar)
-    for result in results:
-        click.echo(result.words)
+
+        def tell(result):
+            bar.close()
+            click.echo(result.words)
+
+        build_corpora(specs, emoset, settings, bar, tell)
     if settings.report:
         click.echo(os.path.join(emoset, "report.html"), err=True)
     click.echo("Next: emokit train --adapters residual", err=True)

@@ -45,7 +45,8 @@ def experiment(what, synthetic, scale, raw, emoset, runs, reports, name, dry_run
 
     emonet: every way of training on every corpus, fold and seed, ending in the paper's table,
     each against single models. within, cross, leave-one-corpus-out: matrices with a heat map,
-    under --target canonical4 unless another is named. FILE.yaml: a grid of one's own.
+    under --target canonical4 unless another is named. two-stage: from --source to --onto, against
+    --onto alone, with what the source forgets. FILE.yaml: a grid of one's own.
     Every model is an ordinary cell below --runs: run the same line again and only what is missing
     is fitted. A cell that fails is recorded and the others go on; the command then ends with 1.
     --seeds defaults to 0,1,2,3,4 in emonet and 0,1,2 elsewhere, --folds to auto.
@@ -61,7 +62,9 @@ def experiment(what, synthetic, scale, raw, emoset, runs, reports, name, dry_run
     chosen = from_mapping(ExperimentConfig, _of(given, ExperimentConfig))
     tests = {key: given[key] for key in ("cluster", "alpha", "draws") if key in given}
     if synthetic and not dry_run:
-        given["corpora"] = _stand_ins(given.get("corpora", []), scale, raw, emoset)
+        pair = [name for name in (chosen.source, chosen.onto) if name]
+        built = _stand_ins(pair or given.get("corpora", []), scale, raw, emoset)
+        given |= {} if pair else {"corpora": built}
     found = run_experiment(what, emoset, runs, reports, chosen, flags=_of(given, TrainConfig),
                            sets=sets, file=file, name=name, dry_run=dry_run, **tests)
     click.echo(found.text(format_))

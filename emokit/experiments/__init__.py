@@ -7,5 +7,6 @@ PROTOCOLS = Registry("experiment", {
     "within": "emokit.experiments.matrices:within",
     "cross": "emokit.experiments.matrices:cross",
     "leave-one-corpus-out": "emokit.experiments.matrices:leave_one_corpus_out",
+    "two-stage": "emokit.experiments.two_stage:two_stage",
 })
 """A protocol is a function (grid, request) -> report, see `emokit.experiments.protocol`."""

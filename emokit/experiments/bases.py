@@ -13,6 +13,7 @@ import numpy as np
 from emokit.core.errors import EmokitError
 from emokit.core.files import file_digest, read_json, write_json
 from emokit.experiments.grid import Entry, Grid, Variant
+from emokit.training.memory import is_out_of_memory
 from emokit.training.run import BEST
 from emokit.training.train import Task, device_of, sources_of
 
@@ -51,7 +52,9 @@ def probes(grid: Grid, variant: Variant, task: Task, measure: bool) -> dict[str,
     for name, entry in sorted(candidates.items()):
         try:
             result[name] = _probe(entry, variant, task, grid.device, measure)
-        except EmokitError as error:
+        except (EmokitError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, EmokitError) and not is_out_of_memory(error):
+                raise
             log.warning("%s cannot serve as a base of %s: %s", entry.cell.name, task.who, error)
     return result
 
@@ -112,7 +115,8 @@ def probe(weights: Path, source, device: str = "auto") -> float:
     """
     from emokit.baselines import linear
     from emokit.models.settings import ModelSettings
-    from emokit.training.predict import place, selection_figures
+    from emokit.training.predict import place
+    from emokit.training.selection import class_figures
     from emokit.training.start import make_model
 
     model, found = make_model(ModelSettings(), [source], 0, weights, {}, "head")
@@ -125,7 +129,7 @@ def probe(weights: Path, source, device: str = "auto") -> float:
         parts[partition] = _embeddings(model, source, rows_, found.facts["window"]), \
             source.classes[rows_]
     fitted = linear.fit(*parts["train"], *parts["dev"], len(source.head_labels), "logistic")
-    return selection_figures(fitted.probabilities(parts["dev"][0]), parts["dev"][1])[0]
+    return class_figures(fitted.probabilities(parts["dev"][0]), parts["dev"][1])[0]
 
 
 def _embeddings(model, source, rows_, window: float | None) -> np.ndarray:

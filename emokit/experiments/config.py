@@ -49,6 +49,11 @@ class ExperimentConfig:
         "single-adapters, joint-norms, joint-head, joint-finetune, joint-adapters, joint, "
         "joint+adapters. One that starts from another needs that one in the list.",
         choices=REGIMES)
+    source: str | None = knob(None, "two-stage: the corpus of the first stage, acted speech.")
+    onto: str | None = knob(None, "two-stage: the corpus of the second stage, natural speech.")
+    recipes: str = knob("none", "two-stage: what the second stage freezes: nothing (none), or each "
+                        "combination of lora.a, lora.b, bottleneck and gate in turn (all).",
+                        choices=("none", "all"))
     baselines: list[str] | None = knob(
         None, "Linear baselines beside them, as `emokit baseline` names them, default logmel; "
         "none for none. A grid of one's own names them in its file.")

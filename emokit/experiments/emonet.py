@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emokit.core.config import from_mapping
-from emokit.core.errors import ConfigError, choices
+from emokit.core.errors import ConfigError, EmokitError, choices
 from emokit.core.files import write_text
 from emokit.evaluation.tables import Column, render
 from emokit.experiments import bases
@@ -19,6 +20,8 @@ from emokit.experiments.protocol import Report, Request, dry, fitted, nothing, r
 from emokit.experiments.report import Section, table, write_results
 from emokit.experiments.results import make_results
 from emokit.training.config import TrainConfig
+
+log = logging.getLogger("emokit")
 
 GUARDED = "guarded"
 _GUARD = (
@@ -110,7 +113,7 @@ def emonet(grid: Grid, request: Request) -> Report:
     names = list(grid.variants)
     reference = options.against or ("scratch" if "scratch" in names else names[0])
     headline = options.headline or ("joint+adapters" if "joint+adapters" in names else names[-1])
-    guarded = guard(grid, headline, "scratch", GUARDED) if options.guard else None
+    guarded, problem = _guarded(grid, headline) if options.guard else (None, "")
     systems, dev, parts = fitted(grid, names)
     if guarded is not None:
         systems[GUARDED], dev[GUARDED], parts[GUARDED] = (
@@ -124,7 +127,16 @@ def emonet(grid: Grid, request: Request) -> Report:
                   failures=grid.failures(), sections=sections, settings=request.asked(grid),
                   facts=facts, parameters={name: {**dataclasses.asdict(one), **one.figures()}
                                            for name, one in parts.items()})
-    return report_of(folder, results, grid.failures())
+    return dataclasses.replace(report_of(folder, results, grid.failures()), problem=problem)
+
+
+def _guarded(grid: Grid, headline: str) -> tuple[Guarded | None, str]:
+    """Give the guarded column, or why there is none: the others are worth their table."""
+    try:
+        return guard(grid, headline, "scratch", GUARDED), ""
+    except EmokitError as error:
+        log.error("guard: %s", error)
+        return None, f"The column '{GUARDED}' is missing: {error}"
 
 
 def _sections(grid: Grid, guarded: Guarded | None, folder: Path):

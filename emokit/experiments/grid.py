@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emokit.baselines.config import BaselineConfig
-from emokit.core.errors import ConfigError, EmokitError, choices
+from emokit.core.errors import ConfigError, choices
 from emokit.core.files import write_json
 from emokit.corpora.store import open_emoset
+from emokit.corpora.views import split_target
 from emokit.evaluation.systems import System
-from emokit.experiments.systems import cells_system
+from emokit.experiments.failures import cell_error, warnings_once
+from emokit.experiments.systems import cells_system, score_missing
 from emokit.loading.source import count_folds, fold_of, folds_of
 from emokit.training.config import TrainConfig
 from emokit.training.run import CONFIG, FAILED, Cell, cell_name
@@ -133,11 +134,15 @@ class Grid:
         """
         for variant in variants:
             if variant.name in self.variants:
-                raise ConfigError(f"The experiment has '{variant.name}' twice.")
+                raise ConfigError(f"The experiment has '{variant.name}' twice. Leave one out.")
             if variant.base and variant.base not in self.variants:
                 raise ConfigError(
                     f"'{variant.name}' starts from '{variant.base}', which is not part of the "
                     f"experiment. {choices(variant.base, self.variants)}")
+            if split_target(variant.config.target)[1]:
+                raise ConfigError(
+                    f"Experiments compare UAR, and target '{variant.config.target}' has dimensions."
+                    " Train each way with emokit train, and see their CCC with emokit evaluate.")
             self.variants[variant.name] = variant
             if variant.is_baseline:
                 from emokit.baselines.run import extractor
@@ -227,7 +232,7 @@ class Grid:
 
     def run_variant(self, name: str) -> None:
         """Fit the cells of one variant; its base comes first."""
-        with _warnings_once():
+        with warnings_once():
             self._run_variant(self.variants[name])
 
     def _run_variant(self, variant: Variant) -> None:
@@ -245,6 +250,11 @@ class Grid:
                 entry = entries[task.who, task.fold, task.seed]
                 if base is None:
                     entry.error = "No model of another corpus is there to start from."
+                    continue
+                failed = self._failed_base(variant, entry)
+                if failed is not None:
+                    self._note([entry], f"It starts from {failed.variant}, {_name(failed)}, which "
+                               "failed.")
                     continue
                 self._attempt([entry], lambda task=task, config=config: fit_or_check(
                     task, config, variant.explicit, self.runs))
@@ -268,21 +278,26 @@ class Grid:
             self._attempt(entries, fit)
 
     def _attempt(self, entries: Sequence[Entry], fit: Callable[[], None]) -> None:
-        first, error_words = entries[0], ""
+        first, words = entries[0], ""
         try:
             fit()
-        except EmokitError as error:
-            error_words = str(error)
-            log.error("%s, %s: %s", first.variant, _name(first), error)
         except Exception as error:
-            # a bug in one cell of hundreds: keep its traceback, let the others go on
-            error_words = f"{type(error).__name__}: {error}"
-            log.exception("%s, %s", first.variant, _name(first))
+            words = cell_error(error, first.variant, _name(first), first.cell)
+        self._note(entries, words)
+
+    def _note(self, entries: Sequence[Entry], error: str) -> None:
         for entry in entries:
-            entry.error = error_words
-            if error_words and entry.cell and not (entry.cell.folder / CONFIG).is_file():
+            entry.error = error
+            if error and entry.cell and not (entry.cell.folder / CONFIG).is_file():
                 # never begun, so nobody else has said why
-                write_json(entry.cell.folder / FAILED, {"error": error_words})
+                write_json(entry.cell.folder / FAILED, {"error": error})
+
+    def _failed_base(self, variant: Variant, entry: Entry) -> Entry | None:
+        """Give the cell that an entry would start from, if it failed in this run."""
+        if not variant.base or variant.chosen:
+            return None
+        return next((base for base in self.entries[variant.base] if base.error and (
+            base.fold, base.seed) == (entry.fold, entry.seed) and entry.who in base.corpora), None)
 
     def failures(self) -> list[Entry]:
         """Give the cells that failed in this run."""
@@ -314,9 +329,16 @@ class Grid:
     def system(self, name: str, partition: str = "test") -> System | None:
         """Give the predictions of a variant, corpora and seeds with all their folds; None if none.
 
-        Predictions that are missing are made now.
+        Predictions that are missing are made now; a cell that cannot be scored counts as failed.
         """
+        self.score(self.complete(name), partition)
         return self.system_of(name, self.complete(name), self.missing_folds(name), partition)
+
+    def score(self, entries: Iterable[Entry], partition: str = "test") -> None:
+        """Make the predictions of complete cells that are missing; one that fails is noted."""
+        for entry in entries:
+            self._attempt([entry], lambda entry=entry: score_missing(
+                entry.cell, partition, self.emoset, self.device))
 
     def system_of(self, name: str, entries: Sequence[Entry], skip=(), partition: str = "test"
                   ) -> System | None:
@@ -338,25 +360,6 @@ class Grid:
                 for name, entries in self.entries.items() for entry in entries]
 
 
-@contextlib.contextmanager
-def _warnings_once() -> Iterator[None]:
-    """Let each warning through once, since every cell of a corpus would say the same."""
-    seen: set[str] = set()
-
-    def is_new(record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        if record.levelno != logging.WARNING or text not in seen:
-            seen.add(text)
-            return True
-        return False
-
-    log.addFilter(is_new)
-    try:
-        yield
-    finally:
-        log.removeFilter(is_new)
-
-
 def _entries(variant: Variant, parts) -> list[Entry]:
     return [Entry(variant.name, task.who, task.fold, task.seed,
                   None if base is None else task.cell,
@@ -366,12 +369,3 @@ def _entries(variant: Variant, parts) -> list[Entry]:
 
 def _name(entry: Entry) -> str:
     return cell_name(entry.who, entry.fold, entry.seed)
-
-
-def failure_words(failures: Sequence[Entry]) -> str:
-    """Say what failed, the first few with their reasons, and how to go on."""
-    shown = "; ".join(f"{entry.variant}, {_name(entry)}: {entry.error}" for entry in failures[:3])
-    rest = f" (and {len(failures) - 3} more)" if len(failures) > 3 else ""
-    noun = "cell" if len(failures) == 1 else "cells"
-    return (f"{len(failures)} {noun} failed and are left out of the tables: {shown}{rest} Mend "
-            "that and run the same line again; what is complete is not fitted twice.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def interpolate(grid: Grid, own: Entry, joint: Path) -> Cell:
     from emokit.models.budget import budget
     from emokit.models.merging import merge
     from emokit.training import checkpoint
-    from emokit.training.predict import place, prediction_table, score, selection_figures
+    from emokit.training.predict import place, prediction_table, score
+    from emokit.training.selection import figures
 
     origin = Group(own.cell.folder.parent)
     group = Group(grid.runs / f"interpolated-{signature([origin.name, 'interpolated'])}")
@@ -65,10 +67,10 @@ def interpolate(grid: Grid, own: Entry, joint: Path) -> Cell:
         model.load_checkpoint_state(_between(*ends, share))
         place(model, device)
         scored = score(model, source, "dev", found.facts["window"], found.facts["scoring"])
-        uar, loss = selection_figures(*scored)
-        if best is None or (uar, -loss) > (best[0], -best[1]):
-            best = uar, loss, share, scored
-    uar, loss, share, scored = best
+        found_here = figures(source, scored)
+        if best is None or _rank(found_here) > _rank(best[0]):
+            best = found_here, share, scored
+    dev, share, scored = best
     model.load_checkpoint_state(_between(*ends, share))
     config = read_yaml(own.cell.folder / CONFIG)[0]
     with cell.alone():
@@ -77,14 +79,18 @@ def interpolate(grid: Grid, own: Entry, joint: Path) -> Cell:
         start_cell(cell, config, budget(model),
                    environment(str(device), "float32", "interpolated, nothing trained"))
         checkpoint.save(cell.folder / BEST, model, {
-            **found.facts, **facts, "joint_share": share, "dev_uar": uar})
-        write_csv(cell.predictions(source.name, "dev"), prediction_table(source, "dev", *scored))
+            **found.facts, **facts, "joint_share": share, "dev_uar": dev["uar"]})
+        write_csv(cell.predictions(source.name, "dev"), prediction_table(source, "dev", scored))
         write_json(cell.folder / METRICS, {
-            "dev": {source.name: {"uar": uar, "loss": loss, "n": len(scored[1])}}, "dev_uar": uar,
+            "dev": {source.name: dev}, "dev_uar": dev["uar"],
             "joint_share": share, "epoch": 0, "epochs": 0, "stopped": "interpolated",
             "seconds": 0.0, "utterances_per_second": 0.0})
-    log.info("%s: share of the joint model %g, dev UAR %.3f", cell.name, share, uar)
+    log.info("%s: share of the joint model %g, dev UAR %.3f", cell.name, share, dev["uar"])
     return cell
+
+
+def _rank(dev: Mapping[str, float]) -> tuple[float, float]:
+    return dev["score"], -dev["loss"]
 
 
 def _between(joint, own, share: float):

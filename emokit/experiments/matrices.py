@@ -12,13 +12,14 @@ import numpy as np
 from emokit.core.errors import ConfigError, choices
 from emokit.core.files import write_json, write_text
 from emokit.core.page import facts_html, page
-from emokit.evaluation.tables import Column, render
+from emokit.evaluation.tables import NOTHING, Column, render
 from emokit.experiments import transfer
 from emokit.experiments.emonet import baseline_variants, linear
 from emokit.experiments.grid import Grid
 from emokit.experiments.heatmap import heat_map
+from emokit.experiments.partitions import partition_name, partition_notes
 from emokit.experiments.protocol import Report, Request, dry, fitted, nothing, report_of
-from emokit.experiments.report import Section, section_html, table, write_results
+from emokit.experiments.report import Section, notes_html, section_html, table, write_results
 from emokit.experiments.results import dev_uars, make_results
 
 log = logging.getLogger("emokit")
@@ -96,10 +97,18 @@ def leave_one_corpus_out(grid: Grid, request: Request) -> Report:
 
 
 _PAIRS = (
-    Column("train", "Trained on"), Column("test", "Tested on"), Column("n", "N", "count"),
-    Column("k", "K", "count"), Column("classes", "Classes in common"),
+    Column("train", "Trained on"), Column("test", "Tested on"),
+    Column("partition", "Partition tested"), Column("n", "N", "count"),
+    Column("speakers", "Spk", "count"), Column("k", "K", "count"),
+    Column("classes", "Classes in common"),
     Column("uar", "UAR", "percent"), Column("uar_sd", "± seeds", "percent"),
     Column("chance", "Chance", "percent"), Column("above_chance", "Above chance", "percent"))
+
+
+_TESTED = (
+    Column("corpus", "Corpus"), Column("partition", "Partition"), Column("n", "N", "count"),
+    Column("speakers", "Spk", "count"), Column("k", "K", "count"),
+    Column("chance", "Chance", "percent"))
 
 
 def cross(grid: Grid, request: Request) -> Report:
@@ -123,10 +132,6 @@ def cross(grid: Grid, request: Request) -> Report:
     write_text(request.folder / "runs.csv", render(runs, "csv") + "\n")
     write_text(request.folder / "table.csv", render(pairs, "csv") + "\n")
     write_text(request.folder / "matrix.csv", render(matrix, "csv") + "\n")
-    shown = [Column("train", "Trained on \\ tested on"),
-             *(Column(name, name, "percent") for name in columns)]
-    for format, file in (("markdown", "table.md"), ("latex", "table.tex")):
-        write_text(request.folder / file, render(matrix, format, shown) + "\n")
     write_text(request.folder / "cells.csv", render(grid.rows(), "csv") + "\n")
     foreign = [row for row in pairs if row["train"] != row["test"] and not math.isnan(row["uar"])]
     write_json(request.folder / "summary.json", {
@@ -137,16 +142,49 @@ def cross(grid: Grid, request: Request) -> Report:
         "settings": request.asked(grid),
         "failures": [{"who": one.who, "fold": one.fold, "seed": one.seed, "error": one.error}
                      for one in grid.failures()]})
-    _page(request.folder, request.config.target, grid, pairs, known, trained, columns)
-    common = "; ".join(f"{row['train']} on {row['test']}: K {row['k']}, {row['classes']}"
-                       for row in foreign[:6]) + ("; …" if len(foreign) > 6 else "")
-    note = (f"Target {request.config.target}; each pair is scored on the classes that both corpora "
-            f"have (N and K in table.csv), so chance differs: {common}")
+    notes = _notes(request.config.target, grid, foreign)
+    for format, file, mark in (("markdown", "table.md", "- "), ("latex", "table.tex", "% ")):
+        write_text(request.folder / file, "\n\n".join([
+            _matrix(format, known, trained, columns), render(_tested(grid, known), format, _TESTED),
+            "\n".join(mark + note for note in notes)]) + "\n")
+    _page(request.folder, request.config.target, grid, pairs, known, trained, columns, notes)
 
     def text(format: str) -> str:
-        return render(pairs if format in ("csv", "json") else matrix, format, shown)
+        return render(pairs, format) if format in ("csv", "json") else _matrix(
+            format, known, trained, columns)
 
-    return Report(request.folder, text, (note,), tuple(grid.failures()))
+    return Report(request.folder, text, tuple(notes), tuple(grid.failures()))
+
+
+def _matrix(format: str, known, trained: Sequence[str], columns: Sequence[str]) -> str:
+    """Give the matrix for people, in cells like `61.2 (3)`: UAR and the classes in common."""
+    rows = [{"train": name, **{other: _cell(known[name, other]) for other in columns}}
+            for name in trained]
+    return render(rows, format, [Column("train", "Trained on \\ tested on"),
+                                 *(Column(name, name) for name in columns)])
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    return NOTHING if math.isnan(row["uar"]) else f"{100 * row['uar']:.1f} ({row['k']})"
+
+
+def _tested(grid: Grid, known) -> list[dict[str, Any]]:
+    """Say of each corpus what it is tested on: partition, and its own N, speakers and K."""
+    facts = transfer.tested_partitions(grid)
+    return [{"corpus": name, "partition": partition_name(one), **{
+        key: known.get((name, name), {}).get(key) for key in ("n", "speakers", "k", "chance")}}
+        for name, one in facts.items()]
+
+
+def _notes(target: str, grid: Grid, foreign: Sequence[Mapping[str, Any]]) -> list[str]:
+    common = "; ".join(f"{row['train']} on {row['test']}: K {row['k']}, {row['classes']}"
+                       for row in foreign[:6]) + ("; …" if len(foreign) > 6 else "")
+    n = len(grid.seeds)
+    return [f"UAR on test in percent, mean over {n} seed{'s' if n > 1 else ''}; in "
+            "brackets K, the number of classes in common. Chance is 1/K.",
+            f"Target {target}; each pair is scored on the classes that both corpora have (N and K "
+            f"in table.csv), so chance differs: {common}",
+            *partition_notes(transfer.tested_partitions(grid))]
 
 
 def _mean(values) -> float:
@@ -164,7 +202,8 @@ def _mean_pairs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         values = [row["uar"] for row in rows]
         pairs.append({
             "train": train, "test": test, "seeds": len(rows),
-            **{key: rows[0][key] for key in ("n", "k", "classes", "chance")},
+            **{key: rows[0][key]
+               for key in ("partition", "n", "speakers", "k", "classes", "chance")},
             "uar": float(np.mean(values)),
             "uar_sd": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
             "wa": float(np.mean([row["wa"] for row in rows])),
@@ -172,7 +211,7 @@ def _mean_pairs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return pairs
 
 
-def _page(folder, target, grid, pairs, known, trained, columns) -> None:
+def _page(folder, target, grid, pairs, known, trained, columns, notes) -> None:
     from markupsafe import Markup
 
     def value(name, other, key):
@@ -190,7 +229,10 @@ def _page(folder, target, grid, pairs, known, trained, columns) -> None:
     failed = [row for row in grid.rows() if row["error"]]
     parts = [Section("Matrix", picture),
              Section("Pairs", table(pairs, _PAIRS), f"Label view {target}; only utterances of "
-                     "classes that both corpora have are scored.")]
+                     "classes that both corpora have are scored."),
+             Section("Corpora tested", table(_tested(grid, known), _TESTED),
+                     "N, Spk, K: utterances, speakers and classes of the corpus's own test."),
+             Section("What the numbers mean", notes_html(notes))]
     if failed:
         parts.append(Section("Cells that failed", table(failed, [
             Column("cell", "Cell"), Column("error", "Error")])))

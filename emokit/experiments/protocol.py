@@ -12,7 +12,8 @@ from emokit.core.errors import EmokitError
 from emokit.evaluation.systems import System
 from emokit.evaluation.tables import Column, render
 from emokit.experiments.config import ExperimentConfig
-from emokit.experiments.grid import Entry, Grid, failure_words
+from emokit.experiments.failures import failure_words
+from emokit.experiments.grid import Entry, Grid
 from emokit.experiments.parameters import Stored, stored
 from emokit.experiments.results import Results, dev_uars
 from emokit.training.config import TrainConfig
@@ -52,22 +53,26 @@ class Report:
         folder: of its files; None of a dry run.
         text: format -> the tables for stdout.
         notes: lines for people below them.
-        failures: cells that could not be fitted.
+        failures: cells that could not be fitted or scored.
+        problem: what else is missing from the tables, and why.
     """
 
     folder: Path | None
     text: Callable[[str], str]
     notes: tuple[str, ...] = ()
     failures: tuple[Entry, ...] = ()
+    problem: str = ""
 
     def raise_failures(self) -> None:
         """Raise what failed, in one line.
 
         Raises:
-            EmokitError: a cell failed.
+            EmokitError: a cell failed, or something else is missing.
         """
-        if self.failures:
-            raise EmokitError(failure_words(self.failures))
+        words = [failure_words(self.failures)] if self.failures else []
+        words += [self.problem] if self.problem else []
+        if words:
+            raise EmokitError(" ".join(words))
 
 
 def dry(grid: Grid) -> Report:

@@ -12,22 +12,26 @@ from emokit.core.files import write_json, write_text
 from emokit.core.page import facts_html, page, table_html
 from emokit.evaluation.summary import versions
 from emokit.evaluation.tables import NOTHING, Column, cell, render
+from emokit.experiments import legend
 from emokit.experiments.grid import Entry
+from emokit.experiments.partitions import known_partitions, partition_name
 from emokit.experiments.results import Results
 
 _TESTS = (
-    Column("method", "Method"), Column("corpus", "Corpus"), Column("clusters", "Clusters", "count"),
-    Column("delta", "Δ [95 %]", "points_interval"), Column("marks", "Marks"),
+    Column("method", "Method"), Column("corpus", "Corpus"), Column("partition_kind", "Partition"),
+    Column("n", "N", "count"), Column("clusters", "Clusters", "count"),
+    Column("delta", "Δ with interval", "points_interval"), Column("marks", "Marks"),
     Column("primary", "Primary"), Column("p", "p", "p"), Column("p_adjusted", "Holm", "p"),
-    Column("mcnemar_p", "McNemar", "p"), Column("swap_p", "Swap", "p"),
+    Column("b", "b", "count"), Column("c", "c", "count"), Column("mcnemar_p", "McNemar", "p"),
+    Column("mcnemar_p_adjusted", "McNemar, Holm", "p"), Column("swap_p", "Swap", "p"),
     Column("combined_p", "Combined", "p"), Column("aso", "ASO", "number"),
     Column("aso_reverse", "ASO reverse", "number"),
 )
 _RUNS = (
-    Column("corpus", "Corpus"), Column("method", "Method"), Column("seed", "Seed", "count"),
-    Column("n", "N", "count"), Column("k", "K", "count"), Column("dev_uar", "Dev UAR", "percent"),
-    Column("uar", "UAR", "percent"), Column("wa", "WA", "percent"),
-    Column("macro_f1", "Macro F1", "percent"),
+    Column("corpus", "Corpus"), Column("partition_kind", "Partition"), Column("method", "Method"),
+    Column("seed", "Seed", "count"), Column("n", "N", "count"), Column("k", "K", "count"),
+    Column("dev_uar", "Dev UAR", "percent"), Column("uar", "UAR", "percent"),
+    Column("wa", "WA", "percent"), Column("macro_f1", "Macro F1", "percent"),
 )
 
 
@@ -48,9 +52,18 @@ class Section:
     folded: bool = False
 
 
+_BROAD = 10
+"""Columns beyond which a table may spill over the page's margins."""
+
+
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column],
-          best: Iterable[tuple[int, str]] = ()):
-    """Give rows as Markup, the best cells in bold, every text escaped."""
+          best: Iterable[tuple[int, str]] = (), total: bool = False):
+    """Give rows as Markup, the best cells in bold, every text escaped.
+
+    Args:
+        best: (row number, column name).
+        total: the last row sums up the others.
+    """
     from markupsafe import Markup, escape
 
     best = set(best)
@@ -61,7 +74,8 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column],
 
     return table_html([[words(index, row, column) for column in columns]
                        for index, row in enumerate(rows)],
-                      [column.head for column in columns], wide=True,
+                      [column.head for column in columns], wide=True, total=total,
+                      broad=len(columns) > _BROAD,
                       numeric=[number for number, column in enumerate(columns)
                                if column.kind != "text"])
 
@@ -70,7 +84,7 @@ def write_results(folder: str | Path, title: str, results: Results, *,
                   cells: Sequence[Mapping[str, Any]], failures: Sequence[Entry],
                   parameters: Mapping[str, Any], settings: Mapping[str, Any],
                   sections: Sequence[Section] = (), facts: Mapping[str, Any] | None = None,
-                  methods_first: bool = False, chance: bool = True) -> Path:
+                  methods_first: bool = False) -> Path:
     """Write runs.csv, table.csv, table.md, table.tex, methods.csv, tests.csv, parameters.json,
     summary.json and report.html.
 
@@ -87,12 +101,10 @@ def write_results(folder: str | Path, title: str, results: Results, *,
     write_text(folder / "methods.csv", results.line_table("csv") + "\n")
     write_text(folder / "tests.csv", render(results.named(test_rows(results)), "csv") + "\n")
     write_text(folder / "cells.csv", render(cells, "csv") + "\n")
-    tables = [("markdown", "table.md"), ("latex", "table.tex")]
-    for format, name in tables:
+    for format, name, mark in (("markdown", "table.md", "- "), ("latex", "table.tex", "% ")):
         parts = [results.table(format), results.line_table(format)]
         parts = parts[::-1] if methods_first else parts
-        if format == "markdown":
-            parts += ["\n".join(f"- {note}" for note in results.notes())]
+        parts.append("\n".join(mark + note for note in results.notes()))
         write_text(folder / name, "\n\n".join(part for part in parts if part) + "\n")
     write_json(folder / "parameters.json", parameters)
     write_json(folder / "summary.json", summary(results, failures, settings) | dict(facts or {}))
@@ -114,7 +126,8 @@ def summary(results: Results, failures: Sequence[Entry], settings: Mapping[str, 
         "tests": {"primary": {name: one.primary for name, one in results.comparisons.items()},
                   "correction": "Holm over corpora for the headline; over methods × corpora for "
                                 "the other columns together",
-                  "mcnemar": "first seed of each, uncorrected", "aso": "over seeds, mark below .2"},
+                  "mcnemar": "first seed of each; mcnemar uncorrected, mcnemar_holm corrected as "
+                             "the primary test", "aso": "over seeds, mark below .2"},
         "notes": results.notes(), "settings": dict(settings), "versions": versions(),
         "failures": [{"variant": entry.variant, "who": entry.who, "fold": entry.fold,
                       "seed": entry.seed, "error": entry.error} for entry in failures],
@@ -131,14 +144,16 @@ def _page(title, results: Results, cells, failures, sections, methods_first) -> 
     from markupsafe import Markup
 
     shown, best = results.shown()
-    tables = [Section("Corpora", table(shown, results.columns(), best),
-                      "UAR in percent, mean ± standard deviation over seeds; the best of a row in "
-                      "bold."),
+    tables = [Section("Corpora", table(shown, results.columns(), best, results.has_mean),
+                      "UAR on test in percent, mean ± standard deviation over seeds; the best of a "
+                      "row in bold."),
               Section("Methods", table(results.lines, results.line_columns(), results.best_line()),
                       "Means over the corpora that every method has. The choice among methods is "
-                      "made by dev; test is for telling what came of it.")]
+                      "made by dev, whose best is in bold; test is for telling what came of it.")]
     parts = tables[::-1] if methods_first else tables
-    parts += [Section("What the marks and numbers mean", _list(results.notes()))]
+    subtitle = _subtitle(results)
+    parts += [Section("What the marks and numbers mean", notes_html(
+        [note for note in results.notes() if note != subtitle]))]
     if failures:
         parts.append(Section("Cells that failed", table(
             [row for row in cells if row["error"]],
@@ -150,7 +165,7 @@ def _page(title, results: Results, cells, failures, sections, methods_first) -> 
     parts.append(Section("Every run", table(results.runs, _RUNS), folded=True))
     parts += _partitions(results)
     return page(title, Markup("\n").join([facts_html(_lead(results)), *map(_section, parts)]),
-                _subtitle(results))
+                subtitle)
 
 
 def _section(part: Section):
@@ -171,11 +186,16 @@ def section_html(parts: Iterable[Section]):
     return Markup("\n").join(map(_section, parts))
 
 
-def _list(lines: Sequence[str]):
+def notes_html(lines: Sequence[str]):
+    """Give notes as a list, a mark of the tables set apart from what it means."""
     from markupsafe import Markup
 
-    items = Markup("").join(Markup("<li>{}</li>").format(line) for line in lines)
-    return Markup("<ul>{}</ul>").format(items)
+    items = []
+    for line in lines:
+        mark, _, words = line.partition(" ")
+        items.append(Markup("<li><code>{}</code><span>{}</span></li>").format(mark, words)
+                     if mark in legend.MARKS else Markup("<li><span>{}</span></li>").format(line))
+    return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
 def _lead(results: Results) -> dict[str, Any]:
@@ -200,16 +220,15 @@ def _subtitle(results: Results) -> str:
 
 def _partitions(results: Results) -> list[Section]:
     """Say what each corpus's numbers rest on, and which checks of its build were waived."""
-    known: dict[str, Mapping[str, Any]] = {}
+    known = known_partitions(results.systems.values())
     waived: dict[tuple[str, str], dict[str, Any]] = {}
     for system in results.systems.values():
-        known |= system.facts.get("partitions") or {}
         for corpus, waivers in (system.facts.get("waivers") or {}).items():
             for waiver in waivers:
                 waived[corpus, str(waiver.get("check"))] = {
                     "corpus": corpus, "check": waiver.get("check"), "count": waiver.get("count"),
                     "flag": waiver.get("flag")}
-    rows = [{"corpus": corpus, "kind": facts.get("kind", ""), "words": facts.get("words", "")}
+    rows = [{"corpus": corpus, "kind": partition_name(facts), "words": facts.get("words", "")}
             for corpus, facts in sorted(known.items())]
     parts = [Section("Partitions", table(rows, [Column("corpus", "Corpus"), Column("kind", "Kind"),
                                                 Column("words", "In words")]), folded=True)]

@@ -9,26 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from emokit.evaluation import corpora as over_corpora
 from emokit.evaluation.comparison import Comparison, compare_all
 from emokit.evaluation.counts import macro_f1, uar, wa
 from emokit.evaluation.systems import System, align
 from emokit.evaluation.tables import NOTHING, Column, best_in_row, render
+from emokit.experiments import legend
 from emokit.experiments.grid import Entry, Grid
+from emokit.experiments.partitions import known_partitions, partition_name
+from emokit.experiments.totals import line_of
 from emokit.experiments.systems import with_repeats
-
-_IN_CELL = ("+", "-", "(+)", "(-)", "a", "-a")
-"""Marks that say which of two is better; the others speak of the partition."""
-MARKS = {
-    "+": "better than {} by the primary test, Holm-adjusted",
-    "-": "worse than {} by the primary test, Holm-adjusted",
-    "(+)": "better by McNemar's test alone, uncorrected, which takes utterances as independent",
-    "(-)": "worse by McNemar's test alone",
-    "a": "almost stochastically better over seeds (ASO below .2)",
-    "-a": "almost stochastically worse over seeds",
-    "s": "too few test speakers for the primary test",
-    "u": "no speaker known, utterances taken as independent",
-    "o": "the partition shares speakers with training",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +30,10 @@ class Results:
         reference: what the others are compared with; empty without one.
         headline: the method whose difference to the reference is printed.
         runs: a row per corpus, method and seed.
-        rows: a row per corpus: `<method>`, `<method>_sd`, `<method>_marks`, `delta` of the
-            headline with limits, `marks`.
+        rows: a row per corpus: partition, `<method>`, `<method>_sd`, `<method>_marks`, `delta` of
+            the headline with limits, `marks`.
         lines: a row per method: means over the corpora that all methods have, counts of better
-            and worse, sign test, parameters.
+            and worse before and after correction, sign test, parameters.
         systems, comparisons: what the rows were made of.
         word: what a method is called in tables.
     """
@@ -60,20 +50,52 @@ class Results:
 
     def columns(self, chance: bool = True) -> list[Column]:
         """Columns for people, see `shown`."""
-        columns = [Column("corpus", "Corpus"), Column("n", "N", "count"),
-                   Column("speakers", "Spk", "count"), Column("k", "K", "count")]
+        columns = [Column("corpus", "Corpus"), Column("partition_name", "Partition"),
+                   Column("n", "N", "count"), Column("speakers", "Spk", "count"),
+                   Column("k", "K", "count")]
         columns += [Column("chance", "Chance", "percent")] if chance else []
         columns += [Column(name, name) for name in self.methods]
         if self.headline in self.comparisons:
-            columns += [Column("delta", f"{self.headline} − {self.reference} [95 %]",
+            columns += [Column("delta", f"{self.headline} − {self.reference} [{self.level} %]",
                                "points_interval"), Column("marks", "Marks")]
         return columns
 
     def shown(self) -> tuple[list[dict[str, Any]], set[tuple[int, str]]]:
-        """Give rows whose cells read `71.2 ± 1.1 +`, and which are the best of their row."""
-        best = best_in_row(self.rows, self.methods)
-        return [{**row, **{name: self._cell(row, name) for name in self.methods}}
-                for row in self.rows], best
+        """Give rows whose cells read `71.2 ± 1.1 +`, the mean last, and the best of each row."""
+        rows = [*self.rows, *self._mean()]
+        return [{**row, "partition_name": partition_name(
+            {"kind": row["partition_kind"], "speaker_disjoint": row["speaker_disjoint"]}) or None,
+            **{name: self._cell(row, name) for name in self.methods}}
+            for row in rows], best_in_row(rows, self.methods)
+
+    @property
+    def level(self) -> str:
+        """What share of intervals covers the truth, in percent."""
+        one = next(iter(self.comparisons.values()), None)
+        return "" if one is None else f"{100 * (1 - one.config.alpha):g}"
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether the last row of `shown` is the mean over corpora."""
+        return max((line["corpora"] for line in self.lines), default=0) > 1
+
+    def _mean(self) -> list[dict[str, Any]]:
+        """Give the mean over the corpora that all methods have, if there are several."""
+        if not self.has_mean:
+            return []
+        n = max(line["corpora"] for line in self.lines)
+        words = f"mean of {n}" + (f" that all {self.word}s have" if n < len(self.rows) else "")
+        row: dict[str, Any] = {"corpus": words, "partition_kind": "", "speaker_disjoint": None}
+        for line in self.lines:
+            name = line["method"]
+            row |= {name: line["uar"], f"{name}_sd": line["uar_sd"], f"{name}_marks": ""}
+        headline = self.comparisons.get(self.headline)
+        if headline is not None:
+            row["delta"] = row[self.headline] - row[self.reference]
+            if len(headline.rows) == n and not math.isnan(headline.overall["mean_low"]):
+                row |= {"delta_low": headline.overall["mean_low"],
+                        "delta_high": headline.overall["mean_high"]}
+        return [row]
 
     def _cell(self, row: Mapping[str, Any], name: str) -> str:
         if math.isnan(row[name]):
@@ -96,12 +118,18 @@ class Results:
                    Column("dev_uar", "Dev UAR", "percent"), Column("uar", "Test UAR", "percent"),
                    Column("uar_sd", "± seeds", "percent")]
         if self.reference:
-            columns += [Column("mean_delta", f"Mean Δ to {self.reference}", "points"),
-                        Column("better", "Better"), Column("sign_p", "Sign p", "p"),
-                        Column("holm", "Holm +/-"), Column("mcnemar", "McNemar +/-"),
-                        Column("aso", "ASO +/-")]
+            bounded = any(not math.isnan(line.get("mean_delta_low", math.nan))
+                          for line in self.lines)
+            columns += [Column("mean_delta", f"Mean Δ to {self.reference}"
+                               + (f" [{self.level} %]" if bounded else ""),
+                               "points_interval" if bounded else "points"),
+                        Column("better", "Better"), Column("worse", "Worse"),
+                        Column("sign_p", "Sign p", "p"), Column("uncorrected", "Primary +/-"),
+                        Column("holm", "Primary, Holm +/-"), Column("mcnemar", "McNemar +/-"),
+                        Column("mcnemar_holm", "McNemar, Holm +/-"), Column("aso", "ASO +/-")]
         return [*columns, Column("stored", "Stored", "count"),
-                Column("ratio", "× single", "number")]
+                Column("ratio", "× single", "number"),
+                Column("per_further_corpus", "× a further corpus", "number")]
 
     def line_table(self, format: str = "table") -> str:
         """Give the table with a row per method."""
@@ -123,20 +151,8 @@ class Results:
                 if value == top > -math.inf}
 
     def notes(self) -> list[str]:
-        """Say what the tables rest on: the tests, the marks that occur, what is undefined."""
-        lines = []
-        used = {mark for row in self.rows for name in (*self.methods, "")
-                for mark in row.get(f"{name}_marks" if name else "marks", "").split()}
-        lines += [f"{mark} {words.format(self.reference)}"
-                  for mark, words in MARKS.items() if mark in used]
-        for comparison in self.comparisons.values():
-            lines += [f"{comparison.first}: {note}" for note in comparison.notes
-                      if comparison.first == self.headline]
-        headline = self.comparisons.get(self.headline)
-        if headline is not None:
-            lines.insert(0, headline.sentence)
-            lines += [f"{row['corpus']}: {row['notes']}" for row in headline.rows if row["notes"]]
-        return lines
+        """Say what the tables rest on, see `emokit.experiments.legend`."""
+        return legend.notes(self)
 
 
 def make_results(systems: Mapping[str, System | None], reference: str, headline: str,
@@ -165,18 +181,31 @@ def make_results(systems: Mapping[str, System | None], reference: str, headline:
         for some in ([one for one in others if one.name == headline],
                      [one for one in others if one.name != headline]):
             found_here = compare_all(some, found[reference], **settings) if some else []
+            _adjust_mcnemar(found_here)
             comparisons |= {one.first: one for one in found_here}
     originals = {name: system for name, system in systems.items() if system}
     runs = [row for name, system in originals.items()
             for row in _run_rows(name, system, dev.get(name, {}))]
+    facts = known_partitions(originals.values())
+    for row in runs:
+        row["partition_kind"] = facts.get(row["corpus"], {}).get("kind", "")
     corpora = sorted({row["corpus"] for row in runs})
     rows = [_row(corpus, names, [row for row in runs if row["corpus"] == corpus], comparisons,
-                 headline) for corpus in corpora]
+                 headline, facts.get(corpus, {})) for corpus in corpora]
     full = [corpus for corpus in corpora
             if all(corpus in system.cells for system in found.values())]
-    lines = [_line(name, [row for row in runs if row["method"] == name], full,
-                   comparisons.get(name), stored.get(name, {})) for name in names]
+    lines = [line_of(name, [row for row in runs if row["method"] == name], full,
+                     comparisons.get(name), stored.get(name, {}), facts) for name in names]
     return Results(names, reference, headline, runs, rows, lines, found, comparisons, word)
+
+
+def _adjust_mcnemar(comparisons: Sequence[Comparison]) -> None:
+    """Add McNemar's p corrected as the primary test's, over the same comparisons together."""
+    rows = [row for comparison in comparisons for row in comparison.rows]
+    adjusted = over_corpora.adjust([row["mcnemar_p"] for row in rows],
+                                   comparisons[0].config.correction) if rows else []
+    for row, value in zip(rows, adjusted):
+        row["mcnemar_p_adjusted"] = float(value)
 
 
 def _run_rows(name: str, system: System, dev) -> list[dict[str, Any]]:
@@ -197,10 +226,13 @@ def _run_rows(name: str, system: System, dev) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(corpus, names, runs, comparisons, headline) -> dict[str, Any]:
+def _row(corpus, names, runs, comparisons, headline, facts) -> dict[str, Any]:
     first = runs[0]
-    row: dict[str, Any] = {"corpus": corpus, "n": first["n"], "speakers": first["speakers"],
-                           "k": first["k"], "chance": 1 / first["k"]}
+    row: dict[str, Any] = {
+        "corpus": corpus, "partition": first["partition"],
+        "partition_kind": facts.get("kind", ""), "partition_words": facts.get("words", ""),
+        "speaker_disjoint": facts.get("speaker_disjoint"), "n": first["n"],
+        "speakers": first["speakers"], "k": first["k"], "chance": 1 / first["k"]}
     for name in names:
         values = [run["uar"] for run in runs if run["method"] == name]
         found = _of(comparisons.get(name), corpus)
@@ -208,7 +240,7 @@ def _row(corpus, names, runs, comparisons, headline) -> dict[str, Any]:
         row |= {name: float(np.mean(values)) if values else math.nan,
                 f"{name}_sd": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
                 f"{name}_seeds": len(values),
-                f"{name}_marks": " ".join(mark for mark in marks if mark in _IN_CELL)}
+                f"{name}_marks": " ".join(mark for mark in marks if mark in legend.IN_CELL)}
     found = _of(comparisons.get(headline), corpus)
     row |= {"delta": found["delta"] if found else math.nan,
             "delta_low": found["delta_low"] if found else math.nan,
@@ -225,39 +257,6 @@ def _of(comparison: Comparison | None, corpus: str) -> dict[str, Any] | None:
     if comparison is None:
         return None
     return next((row for row in comparison.rows if row["corpus"] == corpus), None)
-
-
-def _line(name, runs, full, comparison: Comparison | None, stored) -> dict[str, Any]:
-    """Sum up one method over the corpora that every method has."""
-    chosen = [run for run in runs if run["corpus"] in full]
-    seeds = sorted({run["seed"] for run in chosen})
-    # the mean over corpora of each seed, so that the deviation is one of seeds
-    means = [np.mean([run["uar"] for run in chosen if run["seed"] == seed]) for seed in seeds]
-    dev = [run["dev_uar"] for run in chosen if run["dev_uar"] is not None]
-    line: dict[str, Any] = {
-        "method": name, "corpora": len({run["corpus"] for run in chosen}), "seeds": len(seeds),
-        "dev_uar": float(np.mean(dev)) if dev else math.nan,
-        "uar": float(np.mean([np.mean([run["uar"] for run in chosen if run["corpus"] == corpus])
-                              for corpus in full])) if chosen else math.nan,
-        "uar_sd": float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
-    }
-    if comparison is not None:
-        over, marks = comparison.overall, [row["marks"].split() for row in comparison.rows]
-
-        def pair(*signs):
-            return "/".join(str(sum(sign(row, each) for row, each in zip(comparison.rows, marks)))
-                            for sign in signs)
-
-        alpha = comparison.config.alpha
-        line |= {
-            "mean_delta": over["mean_delta"], "better": f"{over['better']}/{over['corpora']}",
-            "sign_p": over["sign_p"],
-            "holm": pair(lambda _, each: "+" in each, lambda _, each: "-" in each),
-            "mcnemar": pair(lambda row, _: row["mcnemar_p"] < alpha and row["b"] > row["c"],
-                            lambda row, _: row["mcnemar_p"] < alpha and row["b"] < row["c"]),
-            "aso": pair(lambda _, each: "a" in each, lambda _, each: "-a" in each),
-        }
-    return line | {key: stored.get(key) for key in ("stored", "ratio", "per_further_corpus")}
 
 
 def dev_uars(grid: Grid, entries: Sequence[Entry]) -> dict[str, dict[int, float]]:

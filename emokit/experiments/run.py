@@ -13,6 +13,7 @@ from emokit.experiments.config import ExperimentConfig
 from emokit.experiments.grid import Grid
 from emokit.experiments.own import own_grid, own_variants, read_grid
 from emokit.experiments.protocol import Report, Request
+from emokit.experiments.two_stage import settle
 from emokit.training.config import TrainConfig
 from emokit.training.settings import resolve
 
@@ -20,6 +21,7 @@ _COMMON = "canonical4"
 """The label view in which corpora are compared with one another unless --target says otherwise."""
 _WHOLE = ("seeds", "corpora", "folds", "device")
 """Settings that belong to the whole grid."""
+TWO_STAGE = "two-stage"
 _ADAPTED = ("emonet", "leave-one-corpus-out")
 
 
@@ -50,6 +52,8 @@ def run_experiment(what: str, emoset: str | Path, runs: str | Path, reports: str
     if what not in PROTOCOLS:
         raise ConfigError(f"Unknown experiment '{what}'. {choices(what, PROTOCOLS)} Or name a "
                           "YAML file of variants.")
+    if what == TWO_STAGE:
+        flags = settle(flags, options, "adapters" in resolve(flags, (), file)[1])
     config, explicit = _resolved(what, flags, sets, file)
     grid = _grid(emoset, runs, config, explicit, 5 if what == "emonet" else 3)
     return PROTOCOLS[what](grid, Request(options, config, explicit,
@@ -74,6 +78,9 @@ def _own(what, emoset, runs, reports, options, flags, sets, file, name, dry_run,
 def _refuse_unused(what: str, options: ExperimentConfig) -> None:
     """Refuse options that the experiment would not heed."""
     unused = {"--regimes": options.regimes, "--guard": options.guard} if what != "emonet" else {}
+    if what != TWO_STAGE:
+        unused |= {"--source": options.source, "--onto": options.onto,
+                   "--recipes": options.recipes != "none"}
     if what in ("cross", "within"):
         unused["--headline"] = options.headline
     if what == "cross":
@@ -95,10 +102,13 @@ def _resolved(what, flags, sets, file) -> tuple[TrainConfig, Mapping[str, Any]]:
         # named before --set, which may reach into it
         flags = {"adapters": "residual", **flags}
     config, explicit = resolve(flags, sets, file)
+    if what == TWO_STAGE and "regime" not in explicit:
+        # what learns by default is that of one model per corpus
+        config, _ = resolve({"regime": "single", **flags}, sets, file)
     if adapted and not config.adapters:
         raise ConfigError(f"Experiment '{what}' needs adapters. Leave out --adapters none; what "
                           "has none stands in columns of its own.")
-    for setting in ("regime", "mode", "init"):
+    for setting in ("regime", "mode", "init", "copy_from", "new_head"):
         if setting in explicit:
             raise ConfigError(f"'{setting}' is what experiment '{what}' decides itself. Leave it "
                               "out.")

@@ -13,6 +13,7 @@ from emokit.core.files import read_json
 from emokit.corpora.store import BUILD, built_names
 from emokit.evaluation import predictions as tables
 from emokit.evaluation.systems import System, collect
+from emokit.experiments.partitions import partition_facts
 from emokit.training.run import Cell, Group
 
 log = logging.getLogger("emokit")
@@ -64,7 +65,7 @@ def cells_system(name: str, cells: Sequence[Cell], partition: str, emoset: str |
         EmokitError: cells of different builds, or predictions are missing and a corpus was built
             anew since.
     """
-    found, builds, scored = [], {}, set()
+    found, builds, scored, folds = [], {}, set(), {}
     for cell in cells:
         facts = facts_of(cell)
         for corpus, own in facts["corpora"].items():
@@ -80,17 +81,32 @@ def cells_system(name: str, cells: Sequence[Cell], partition: str, emoset: str |
                     only is not None and corpus not in only[cell.folder]):
                 continue
             scored.add(key)
+            folds.setdefault(corpus, set()).add(key[2])
+            score_missing(cell, partition, emoset, device, (corpus,))
             path = cell.predictions(corpus, partition)
-            if not path.is_file():
-                log.info("scoring %s of %s", partition, cell.name)
-                _score(cell, emoset, partition, device)
-            if not path.is_file():
-                raise EmokitError(
-                    f"'{corpus}' has no utterance in partition '{partition}' of {cell.name}. "
-                    "Choose another --partition."
-                )
             found += [dataclasses.replace(one, seed=cell.seed) for one in tables.read(path)]
-    return collect(name, found, _facts(cells, builds, emoset))
+    return collect(name, found, _facts(cells, builds, folds, emoset))
+
+
+def score_missing(cell: Cell, partition: str, emoset: str | Path, device: str = "auto",
+                  corpora: Collection[str] = ()) -> None:
+    """Make the predictions of a complete cell on a partition, where they are missing.
+
+    Args:
+        corpora: those that are needed; all of the cell if empty.
+
+    Raises:
+        EmokitError: a corpus has no utterance there, or was built anew since.
+    """
+    for corpus in corpora or facts_of(cell)["corpora"]:
+        if not cell.predictions(corpus, partition).is_file():
+            log.info("scoring %s of %s", partition, cell.name)
+            _score(cell, emoset, partition, device)
+        if not cell.predictions(corpus, partition).is_file():
+            raise EmokitError(
+                f"'{corpus}' has no utterance in partition '{partition}' of {cell.name}. "
+                "Choose another --partition."
+            )
 
 
 def _score(cell: Cell, emoset, partition: str, device: str) -> None:
@@ -108,15 +124,16 @@ def _group_of(cell: Cell) -> Group:
     return Group(cell.folder.parent)
 
 
-def _facts(cells: Sequence[Cell], builds: Mapping[str, str], emoset) -> dict[str, Any]:
+def _facts(cells: Sequence[Cell], builds: Mapping[str, str], folds: Mapping[str, set[int | None]],
+           emoset) -> dict[str, Any]:
     """Collect what a report says besides numbers.
 
     Args:
         builds: corpus to the signature of the build that was predicted.
+        folds: corpus to its own folds that were scored.
     """
     partitions, waivers = {}, {}
     built = set(built_names(emoset))
-    folded = any(cell.fold is not None for cell in cells)
     for corpus, signature in sorted(builds.items()):
         if corpus not in built:
             continue
@@ -125,17 +142,7 @@ def _facts(cells: Sequence[Cell], builds: Mapping[str, str], emoset) -> dict[str
             log.warning("%s: '%s' was built anew since; scores and report are of the former build",
                         _group_of(cells[0]).name, corpus)
             continue
-        partitions[corpus] = dict(build["partitions"])
-        if folded and build["partitions"].get("kind") != "official":
-            disjoint = build["partitions"].get("speaker_disjoint", True)
-            partitions[corpus]["kind"] = "folds"
-            partitions[corpus]["words"] = (
-                ("speaker-disjoint folds" if disjoint else "folds that share speakers")
-                + ", each utterance tested once")
-        if build.get("synthetic"):
-            partitions[corpus]["kind"] += ", synthetic"
-            partitions[corpus]["words"] = ("Synthetic stand-in, no real speech: "
-                                           + partitions[corpus]["words"])
+        partitions[corpus] = partition_facts(build, folds.get(corpus, ()))
         waivers[corpus] = build.get("waivers", [])
     environment = read_json(cells[0].folder / "environment.json")
     config = _group_of(cells[0]).config()
@@ -153,7 +160,8 @@ def _scoring_words(config: Mapping[str, Any]) -> str:
     if config["regime"] == "baseline":
         return "whole utterance, linear model on its statistics"
     if config["scoring"] == "multi" and config["window"] is not None:
-        return (f"mean of softmax over overlapping {config['window']:g} s crops that cover the "
+        what = "mean" if config["target"] == "dimensions" else "mean of softmax"
+        return (f"{what} over overlapping {config['window']:g} s crops that cover the "
                 "utterance")
     return f"{config['scoring']}, window {config['window'] or 'none'}"
 
@@ -173,14 +181,16 @@ def _history(cell: Cell) -> list[dict[str, Any]]:
     for record in cell.history():
         for corpus, figures in record["corpora"].items():
             rows.append({"epoch": record["epoch"], "corpus": corpus,
-                         "loss": figures["train_loss"], "dev_uar": figures["dev_uar"],
+                         "loss": figures["train_loss"], "dev_uar": figures.get("dev_uar"),
+                         "dev_ccc": figures.get("dev_ccc"),
                          "learning_rate": record["learning_rate"]})
     return rows
 
 
 def with_repeats(systems: list[System]) -> list[System]:
     """Let a method without randomness stand for each seed of the others: it would say the same."""
-    seeds = max((list(cells) for system in systems for cells in system.cells.values()), key=len)
+    seeds = max((list(cells) for system in systems for cells in system.cells.values()), key=len,
+                default=[])
     repeated = []
     for system in systems:
         if system.facts.get("deterministic") and len(seeds) > 1:

@@ -19,6 +19,7 @@ from emokit.evaluation.predictions import Predictions
 from emokit.evaluation.systems import System, align, collect
 from emokit.experiments.emonet import baseline_variants
 from emokit.experiments.grid import Entry, Grid, Variant
+from emokit.experiments.partitions import partition_facts, partition_name
 from emokit.loading.source import Source, count_folds, make_source
 from emokit.training.config import TrainConfig
 from emokit.training.run import BEST, PREDICTIONS, Cell
@@ -83,7 +84,7 @@ def foreign_predictions(cell: Cell, corpus: BuiltCorpus, fold: int | None, parti
         log.info("scoring %s with %s", name, cell.name)
         model, _ = checkpoint.load(cell.folder / BEST)
         place(model, device_of(device))
-        write_csv(path, prediction_table(source, partition, *score(
+        write_csv(path, prediction_table(source, partition, score(
             model, source, partition, facts.facts["window"], facts.facts["scoring"])))
     one, = tables.read(path)
     return dataclasses.replace(one, seed=cell.seed)
@@ -105,11 +106,12 @@ def cross_rows(grid: Grid, name: str = "scratch") -> list[dict[str, Any]]:
     each utterance is scored once.
 
     Returns:
-        A row per pair and seed: `train, test, seed, n, k` (classes in common)`, classes, uar, wa,
-        chance, above_chance` = (uar - 1/k) / (1 - 1/k); NaN and k < 2 where nothing is in common.
+        A row per pair and seed: `train, test, partition` (that test comes from)`, seed, n,
+        speakers, k` (classes in common)`, classes, uar, wa, chance, above_chance` = (uar - 1/k) /
+        (1 - 1/k); NaN and k < 2 where nothing is in common.
     """
     cells = {(entry.who, entry.fold, entry.seed): entry.cell for entry in grid.complete(name)}
-    missing = grid.missing_folds(name)
+    missing, facts = grid.missing_folds(name), tested_partitions(grid)
     rows = []
     for trained in grid.corpora:
         for tested in grid.corpora:
@@ -117,9 +119,16 @@ def cross_rows(grid: Grid, name: str = "scratch") -> list[dict[str, Any]]:
                 if (trained.name, seed) in missing:
                     continue
                 parts = _pair(grid, cells, trained, tested, seed)
-                rows.append({"train": trained.name, "test": tested.name, "seed": seed,
+                rows.append({"train": trained.name, "test": tested.name,
+                             "partition": partition_name(facts[tested.name]), "seed": seed,
                              **_scores(parts)})
     return rows
+
+
+def tested_partitions(grid: Grid) -> dict[str, dict[str, Any]]:
+    """Say of each corpus what its test utterances are in this grid."""
+    return {corpus.name: partition_facts(corpus.build, grid.folds_of(corpus))
+            for corpus in grid.corpora}
 
 
 def _pair(grid: Grid, cells, trained: BuiltCorpus, tested: BuiltCorpus, seed: int
@@ -138,16 +147,17 @@ def _pair(grid: Grid, cells, trained: BuiltCorpus, tested: BuiltCorpus, seed: in
 
 def _scores(parts: Sequence[Predictions]) -> dict[str, Any]:
     if not parts:
-        return {"n": 0, "k": 0, "classes": "", "uar": math.nan, "wa": math.nan,
-                "chance": math.nan, "above_chance": math.nan}
+        return {"n": 0, "speakers": 0, "k": 0, "classes": "", "uar": math.nan,
+                "wa": math.nan, "chance": math.nan, "above_chance": math.nan}
     system = collect("one", [dataclasses.replace(one, seed=0) for one in parts])
     (corpus, one), = system.cells.items()
-    totals = align(corpus, [one]).counts(0).sum(1)
+    aligned = align(corpus, [one])
+    totals = aligned.counts(0).sum(1)
     k = totals.shape[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         value, plain = float(uar(totals)[0]), float(wa(totals)[0])
-    return {"n": int(totals[0, TRUE].sum()), "k": k, "classes": " ".join(parts[0].labels),
-            "uar": value, "wa": plain, "chance": 1 / k,
+    return {"n": int(totals[0, TRUE].sum()), "speakers": aligned.speakers or None, "k": k,
+            "classes": " ".join(parts[0].labels), "uar": value, "wa": plain, "chance": 1 / k,
             "above_chance": (value - 1 / k) / (1 - 1 / k)}
 
 
@@ -213,7 +223,9 @@ def leave_out_systems(grid: Grid) -> dict[str, System | None]:
             parts = [foreign_predictions(entry.cell, corpus, fold, device=grid.device)
                      for fold in grid.folds_of(corpus)]
             zero_shot += [one for one in parts if one is not None]
-    found[ZERO_SHOT] = collect(ZERO_SHOT, zero_shot) if zero_shot else None
+    found[ZERO_SHOT] = collect(ZERO_SHOT, zero_shot, {
+        "partitions": tested_partitions(grid)}) if zero_shot else None
+    grid.score(on_top_entries(grid))
     adapters = on_top_entries(grid)
     skip = {pair for corpus in grid.corpora
             for pair in grid.missing_folds(f"{ADAPTERS}-{corpus.name}")}

@@ -42,6 +42,7 @@ def test_every_feature_set_is_fitted_and_evaluated(cli, own, weights, name):
     assert result.exit_code == 0, result.stderr
     row, = json.loads(result.stdout)
     assert row["cell"] == "emodb-s0" and 0 <= row["dev_uar"] <= 1
+    assert row["partition"] == "auto"
     assert row["fitted_on"] == "train+dev"
     assert row["classifier"] == ("logistic" if name == "embedding" else "svm")
     assert row["missing"] <= len(open_corpus(own / "emoset" / "emodb").manifest)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -62,6 +63,7 @@ def test_build_says_what_it_built_and_skips_what_did_not_change(place):
 def test_train_prints_cells_on_stdout_and_settings_on_stderr(place):
     table = rows_of(place["train"].stdout, "csv")
     assert table["cell"].tolist() == ["joint-s0"] and 0 <= table["dev_uar"][0] <= 1
+    assert table["partition"].tolist() == ["auto, synthetic"]
     assert "learning_rate" in place["train"].stderr
     assert "Next: emokit evaluate joint-residual-small-" in place["train"].stderr
     assert "learning_rate" not in place["single"].stderr  # --quiet
@@ -161,6 +163,15 @@ def test_runs_lists_all_that_was_fitted(cli, place, format):
         assert sorted(table["cell"]) == ["emodb-s0", "emodb-s0", "joint-s0"]
         assert set(table["state"]) == {"complete"}
     assert "joint-s0" in result.stdout
+
+
+def test_runs_name_the_fold_that_a_cell_tests(cli, place, tmp_path):
+    group = next(place["folder"].glob("runs/joint-*"))
+    shutil.copytree(group, tmp_path / "runs" / group.name)
+    cell = tmp_path / "runs" / group.name / "joint-s0"
+    shutil.copytree(cell, cell.with_name("joint-f3-s0"))
+    rows = rows_of(cli("runs", "--runs", tmp_path / "runs", "--format", "csv").stdout, "csv")
+    assert rows.set_index("cell")["fold"].fillna(-1).to_dict() == {"joint-f3-s0": 3, "joint-s0": -1}
 
 
 @pytest.mark.parametrize("format", ["table", "csv", "json", "latex"])

@@ -1,6 +1,7 @@
 """The paper's table says what scikit-learn and statsmodels compute from the predictions."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -78,9 +79,44 @@ def test_mcnemar_and_holm_are_what_statsmodels_computes(emonet, predictions):
     headline = tests[tests["regime"] == "joint+adapters"]
     others = tests[tests["regime"] != "joint+adapters"]
     for some in (headline, others):
-        expected = multipletests(some["p"].fillna(1.0), method="holm")[1]
-        known = some["p"].notna().to_numpy()
-        assert some["p_adjusted"].to_numpy()[known] == pytest.approx(expected[known])
+        for p in ("p", "mcnemar_p"):
+            expected = multipletests(some[p].fillna(1.0), method="holm")[1]
+            known = some[p].notna().to_numpy()
+            assert some[f"{p}_adjusted"].to_numpy()[known] == pytest.approx(expected[known])
+
+
+def test_counts_of_the_methods_are_those_of_the_tests(emonet):
+    tests = pd.read_csv(emonet.folder / "tests.csv").groupby("regime")
+    methods = pd.read_csv(emonet.folder / "methods.csv").set_index("regime")
+    for regime, rows in tests:
+        gain, net = np.sign(rows["delta"]), np.sign(rows["b"] - rows["c"])
+        able, line = ~rows["too_few"], methods.loc[regime]
+        for name, found, sign in (("uncorrected", (rows["p"] < .05) & able, gain),
+                                  ("holm", (rows["p_adjusted"] < .05) & able, gain),
+                                  ("mcnemar", rows["mcnemar_p"] < .05, net),
+                                  ("mcnemar_holm", rows["mcnemar_p_adjusted"] < .05, net)):
+            assert line[name] == f"{(found & (sign > 0)).sum()}/{(found & (sign < 0)).sum()}"
+        assert line["better"] == f"{(gain > 0).sum()}/{len(rows)}"
+        assert line["worse"] == f"{(gain < 0).sum()}/{len(rows)}"
+
+
+def test_every_table_names_the_partition_of_every_corpus(emonet):
+    for name in ("table.csv", "runs.csv", "tests.csv"):
+        assert set(pd.read_csv(emonet.folder / name)["partition_kind"]) == {"auto"}, name
+    assert set(pd.read_csv(emonet.folder / "methods.csv")["partitions"]) == {"auto: 2"}
+    assert emonet.text("table").splitlines()[0].split()[:2] == ["Corpus", "Partition"]
+    for name in ("table.md", "table.tex", "report.html"):
+        text = (emonet.folder / name).read_text()
+        assert "Partition auto (emodb, ravdess): made by emokit by speaker" in text, name
+    assert "mean of 2" in (emonet.folder / "table.md").read_text()
+
+
+def test_the_notes_say_what_columns_tests_and_marks_are(emonet):
+    notes = "\n".join(emonet.notes)
+    for words in ("mean ± standard deviation over 2 seeds", "chance is 1/K", "Primary test: swap",
+                  "Holm: over 2 corpora for joint+adapters, the headline; over the 8 tests of all "
+                  "other columns together", "× single", "before and after Holm's correction"):
+        assert words in notes, words
 
 
 def test_better_and_worse_are_counted_in_the_summary(emonet):
@@ -138,7 +174,8 @@ def test_every_file_is_there_and_the_page_is_whole(emonet):
 def test_stdout_has_the_table_in_every_format(emonet):
     assert emonet.text("table").splitlines()[0].startswith("Corpus")
     assert {row["corpus"] for row in json.loads(emonet.text("json"))} == {"emodb", "ravdess"}
-    assert emonet.text("csv").splitlines()[0].startswith("corpus,n,speakers,k,chance,logmel")
+    assert emonet.text("csv").splitlines()[0].startswith(
+        "corpus,partition,partition_kind,partition_words,speaker_disjoint,n,speakers,k,chance,log")
 
 
 def test_running_again_fits_nothing_and_gives_the_same_bytes(emonet, run, experiments):
@@ -148,6 +185,21 @@ def test_running_again_fits_nothing_and_gives_the_same_bytes(emonet, run, experi
     again = run("emonet", options={"regimes": REGIMES, "guard": True}, seeds=[0, 1], folds="none")
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (again.folder / "table.csv").read_bytes() == table
+
+
+def test_a_guard_without_scratch_models_costs_its_column_not_the_table(emonet, run, cells,
+                                                                       experiments, tmp_path):
+    shutil.copytree(experiments / "runs", tmp_path / "runs")
+    for _, row in cells[cells["variant"] == "scratch"].iterrows():
+        (tmp_path / "runs" / row["group"] / row["cell"] / "best.safetensors").write_bytes(b"cut")
+    report = run("emonet", tmp_path, seeds=[0, 1], folds="none", options={
+        "regimes": ["scratch", "joint", "joint+adapters"], "guard": True})
+    table, before = (pd.read_csv(one.folder / "table.csv") for one in (report, emonet))
+    assert table["joint"].tolist() == before["joint"].tolist() and "guarded" not in table
+    assert table["scratch"].isna().all()
+    with pytest.raises(EmokitError, match="4 cells failed .* The column 'guarded' is missing: The "
+                                          "guard finds no complete cells"):
+        report.raise_failures()
 
 
 def test_models_of_an_experiment_are_those_of_train(emonet, cells, emoset, configure, experiments):

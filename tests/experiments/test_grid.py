@@ -7,7 +7,7 @@ import pytest
 
 from emokit.core.errors import ConfigError, EmokitError
 from emokit.core.files import read_json
-from emokit.experiments.grid import Grid, Variant
+from emokit.experiments.grid import Entry, Grid, Variant
 
 GRID = """\
 base:
@@ -77,9 +77,59 @@ def test_what_stands_on_a_failed_base_says_so_and_is_left_out(emoset, tmp_path, 
         config, regime="single", mode="adapters"), explicit, "joint")])
     failures = grid.run()
     assert [entry.variant for entry in failures] == ["joint", "on-top"]
-    assert "has no complete cell with seed 0" in failures[1].error
+    assert failures[1].error == "It starts from joint, joint-s0, which failed."
     assert read_json(failures[1].cell.folder / "failed.json")["error"] == failures[1].error
     assert grid.system("on-top") is None and grid.missing_folds("on-top") == {("emodb", 0)}
+
+
+def test_an_experiment_of_which_nothing_is_left_says_why(run, written, tmp_path):
+    path = written(GRID.replace("vary:\n  learning_rate: [0.003, 0.01]", (
+        "variants:\n  broken: {learning_rate: 1.0e+30, clip_norm: null}")))
+    with pytest.raises(EmokitError, match="2 cells failed and are left .* The loss of emodb-s0"):
+        run(path, tmp_path)
+
+
+def test_a_complete_cell_that_cannot_be_read_says_what_to_remove(emoset, tmp_path, configure):
+    def fitted():
+        grid = Grid(emoset, tmp_path / "runs", ["emodb"], [0, 1], "none", "cpu")
+        grid.add([Variant("scratch", *configure(regime="single"))])
+        return grid, grid.run()
+
+    grid, failures = fitted()
+    assert failures == []
+    broken = grid.entries["scratch"][0].cell.folder
+    (broken / "best.safetensors").write_bytes(b"cut off")
+    grid, (failure,) = fitted()
+    assert f"Remove the folder '{broken}' to have it fitted again." in failure.error
+    assert list(grid.system("scratch").cells["emodb"]) == [1]
+    shutil.rmtree(broken)
+    assert fitted()[1] == []
+
+
+def test_a_cell_that_cannot_be_scored_is_noted_and_the_rest_goes_on(emoset, tmp_path, configure):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    grid = Grid(emoset, tmp_path / "runs", ["emodb"], [0, 1], "none", "cpu")
+    grid.add([Variant("scratch", *configure(regime="single"))])
+    assert grid.run() == []
+    path = grid.entries["scratch"][0].cell.folder / "best.safetensors"
+    with safe_open(path, "pt") as file:
+        tensors, meta = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+    tensors.popitem()
+    save_file(tensors, path, meta)
+    assert list(grid.system("scratch").cells["emodb"]) == [1]
+    failure, = grid.failures()
+    assert failure.seed == 0 and "Remove the folder" in failure.error
+
+
+def test_one_failed_cell_is_counted_as_one():
+    from emokit.experiments.failures import failure_words
+
+    entry = Entry("joint", "emodb", None, 0, None, ("emodb",), error="No room.")
+    assert failure_words([entry]).startswith("1 cell failed and is left out of the tables: joint, ")
+    assert failure_words([entry] * 5).startswith("5 cells failed and are left out")
+    assert "(and 2 more)" in failure_words([entry] * 5)
 
 
 def test_not_enough_memory_says_which_knobs_to_turn(emoset, tmp_path, configure):

@@ -65,11 +65,30 @@ def test_scores_across_corpora_are_what_scikit_learn_computes(cross, emoset, exp
 
 
 def test_cross_says_which_classes_are_common_and_has_a_picture(cross):
-    assert "emodb on ravdess: K 3, anger neutral sadness" in cross.notes[0]
+    assert "emodb on ravdess: K 3, anger neutral sadness" in cross.notes[1]
     assert "data:image/png;base64," in (cross.folder / "report.html").read_text()
     assert read_json(cross.folder / "summary.json")["target"] == "canonical4"
     matrix = pd.read_csv(cross.folder / "matrix.csv", index_col="train")
     assert matrix.shape == (2, 2)
+
+
+def test_cross_names_partition_and_classes_in_every_table(cross):
+    runs = pd.read_csv(cross.folder / "runs.csv")
+    assert set(runs["partition"]) == set(pd.read_csv(cross.folder / "table.csv")["partition"]) == {
+        "auto"}
+    one = runs.set_index(["train", "test"]).loc[("emodb", "ravdess")]
+    cell = f"{100 * one['uar']:.1f} ({one['k']})"
+    text = (cross.folder / "table.md").read_text()
+    assert f" {cell} " in text and f"  {cell}" in cross.text("table")
+    own = runs.set_index(["train", "test"]).loc[("ravdess", "ravdess")]
+    assert f"| ravdess | auto | {own['n']} | {own['speakers']} | {own['k']} |" in text
+    for name in ("table.md", "table.tex", "report.html"):
+        assert "Partition auto (emodb, ravdess): " in (cross.folder / name).read_text(), name
+
+
+def test_leaving_out_names_the_folds_that_each_column_was_tested_by(left_out):
+    for name in ("table.csv", "runs.csv", "tests.csv"):
+        assert set(pd.read_csv(left_out.folder / name)["partition_kind"]) == {"folds"}, name
 
 
 def test_leaving_a_corpus_out_trains_on_the_others_alone(left_out, experiments):
