@@ -1,6 +1,7 @@
 # Two commands on a fresh machine: `make demo` and `make test`.
 VENV ?= .venv
 PYTEST_FLAGS ?=
+BENCH_FLAGS ?=
 # a worker for each core; a file's tests stay together, because they share fixtures
 PYTEST_WORKERS ?= -n auto --dist loadfile
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := emokit tests benchmarks setup.py
 
-.PHONY: all install lint test test-slow test-gpu demo bench docs clean
+.PHONY: all install lint test test-slow test-gpu demo bench bench-gpu docs clean
 
 all: lint test
 
@@ -19,7 +20,7 @@ install: $(STAMP)
 $(STAMP): setup.cfg constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[interop,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[interop,ssl,test]'
 	$(BIN)/python -c "import torch; raise SystemExit(torch.version.cuda is None)" || \
 	  rm -rf $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/torchaudio/lib
 	touch $@
@@ -42,8 +43,17 @@ test-gpu: $(STAMP)
 demo: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" sh docs/demo.sh demo
 
+# The speed table of docs/performance.md, a row a script; BENCH_FLAGS=--quick only tries them.
 bench: $(STAMP)
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/table.py $(BENCH_FLAGS)
+
+# What a GPU reaches; needs a CUDA device, and torch for it.
+bench-gpu: $(STAMP)
+	$(BIN)/python benchmarks/gpu_training.py
+	$(BIN)/python benchmarks/training_speed.py --device cuda --files 1440 --batch 256
+	$(BIN)/python benchmarks/adapter_step.py --device cuda --width 32 --stride 1 --batch 256
+	$(BIN)/python benchmarks/head_epoch.py --device cuda --preset base
+	$(BIN)/python benchmarks/profile_step.py --device cuda --preset base
 
 docs: $(STAMP)
 	$(BIN)/python -m emokit.cli.pages docs

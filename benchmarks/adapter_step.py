@@ -12,11 +12,13 @@ import time
 
 import torch
 from torch import nn
+from verdict import say
 
 from emokit.loading.batch import Batch
 from emokit.models.masking import MaskedBatchNorm
 from emokit.models.model import EmotionModel
 from emokit.models.settings import ModelSettings
+from emokit.training.predict import place
 
 
 def main() -> None:
@@ -26,7 +28,10 @@ def main() -> None:
                           ("rounds", 9)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
+    if options.quick:
+        options.batch, options.rounds = 4, 2
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     labels = {"one": "abcdef", "two": "abcdefgh"}
@@ -46,7 +51,7 @@ def main() -> None:
     waves = torch.randn(options.batch, samples)
     padded = torch.randint(samples // 2, samples + 1, (options.batch,))
     padded[0] = samples
-    steps = {name: step(model.to(options.device), options.device, waves,
+    steps = {name: step(place(model, options.device), options.device, waves,
                         torch.full_like(padded, samples) if "plain" in name else padded)
              for name, model in models.items()}
     steps["masked norms, whole clips"] = step(
@@ -66,7 +71,11 @@ def main() -> None:
     for name, base in (("residual C/4", "private norms"), ("residual full", "private norms"),
                        ("masked norms", "plain batch norm"),
                        ("masked norms, whole clips", "plain batch norm")):
-        print(f"ratio {name} / {base}: {median[name] / median[base]:.3f}")
+        ratio = statistics.median(a / b for a, b in zip(seconds[name], seconds[base]))
+        if name.startswith("residual"):
+            say(f"joint step, {name}, over {base}", ratio, 1.10, quick=options.quick)
+        else:
+            print(f"ratio {name} / {base}: {ratio:.3f}")
 
 
 class PlainNorm(nn.BatchNorm2d):

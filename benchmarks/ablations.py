@@ -1,0 +1,152 @@
+"""Change one thing at a time in joint training, and compare on dev.
+
+    python benchmarks/ablations.py --corpora emodb,nemo            # hours on two cores; resumable
+    python benchmarks/ablations.py --corpora emodb,nemo rank-full mixup
+    python benchmarks/ablations.py --corpora emodb,nemo --table
+
+Five cells a variant: seed i on speaker fold i, so that the spread covers seeds and speakers.
+A cell's figure is the dev UAR over the last third of its epochs, which no lucky epoch lifts. The
+difference to the reference is paired by cell; its interval is Student's t over the five
+differences. Dev is all that is looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+REFERENCE = "reference"
+BASE = "--adapters residual"
+POOLED = "--regime pooled --target arousal-valence"
+
+VARIANTS: dict[str, str] = {
+    REFERENCE: BASE,
+    # adapters
+    "norms-only": "",
+    "rank-full": '--adapters "residual(rank=full)"',
+    "rank-C/8": '--adapters "residual(rank=C/8)"',
+    "norms-shared": '--adapters "residual(norm=shared)"',
+    "series": '--adapters "residual(kind=series)"',
+    "start-he": '--adapters "residual(start=he)"',
+    "decay-none": f"{BASE} --set adapter_weight_decay=0",
+    "decay-0.01": f"{BASE} --set adapter_weight_decay=0.01",
+    "pooling-private": f"{BASE} --no-shared-pooling",
+    # order of training
+    "pooled-then-all": f"{BASE} --init pooled-base",
+    "pooled-then-joint-norms": "--init pooled-base",
+    "pooled-then-adapters": f"--regime single --mode adapters {BASE} --init pooled-base",
+    # sampling over corpora
+    "sampler-round-robin": f"{BASE} --sampler round_robin",
+    "sampler-proportional": f"{BASE} --sampler proportional",
+    "two-corpora-a-step": f"{BASE} --set corpora_per_step=2",
+    # augmentation
+    "augment-none": f"{BASE} --augment none",
+    "augment-specaugment": f"{BASE} --augment specaugment",
+    "augment-without-speed": f"{BASE} --augment specaugment+equaliser",
+    "augment-without-equaliser": f"{BASE} --augment specaugment+speed",
+    "augment-and-noise": f'{BASE} --augment "specaugment+equaliser+speed+noise(probability=0.5)"',
+    "augment-and-gain": f"{BASE} --augment specaugment+equaliser+speed+gain",
+    "mixup": f"{BASE} --set mixup=0.4",
+    # objective, averaging, scoring
+    "smoothing-none": f"{BASE} --label-smoothing 0",
+    "average-none": f"{BASE} --set average_share=0",
+    "average-fifth": f"{BASE} --set average_share=0.2",
+    "balance-sampling": f"{BASE} --balance sampling",
+    "window-2s": f"{BASE} --window 2",
+    "window-2s-one-crop": f"{BASE} --window 2 --set scoring=center",
+    "window-whole": f"{BASE} --window none",
+}
+"""Name to the options of `emokit train`; the reference is the default with adapters."""
+
+
+def main() -> None:
+    """Fit what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("variants", nargs="*", help="Default: all.")
+    parser.add_argument("--corpora", default="", help="Built corpora; default all.")
+    parser.add_argument("--emoset", default="emoset")
+    parser.add_argument("--runs", default="runs", type=Path)
+    parser.add_argument("--seeds", default=5, type=int)
+    parser.add_argument("--table", action="store_true", help="Print what is there; fit nothing.")
+    options = parser.parse_args()
+    unknown = set(options.variants) - set(VARIANTS)
+    if unknown:
+        parser.error(f"no such variant: {', '.join(sorted(unknown))}")
+    names = options.variants or list(VARIANTS)
+    if not options.table:
+        for name in dict.fromkeys([REFERENCE, *names]):
+            for seed in range(options.seeds):
+                if "pooled-base" in VARIANTS[name]:
+                    _train(POOLED, "pooled-base", seed, options)
+                _train(VARIANTS[name], name, seed, options)
+    print(table(options.runs, [name for name in VARIANTS if name in names or name == REFERENCE],
+                options.seeds))
+
+
+def _train(arguments: str, name: str, seed: int, options) -> None:
+    corpora = ["--corpora", options.corpora] if options.corpora else []
+    command = [sys.executable, "-m", "emokit", "train", *shlex.split(arguments), *corpora,
+               "--folds", str(seed), "--seeds", str(seed), "--name", f"ablation-{name}",
+               "--emoset", options.emoset, "--runs", str(options.runs), "--quiet"]
+    command = [word.replace("pooled-base", "ablation-pooled-base") if before == "--init" else word
+               for before, word in zip([""] + command, command)]
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+                   stdout=subprocess.DEVNULL)
+
+
+def late_dev(runs: Path, name: str, seeds: int) -> np.ndarray | None:
+    """Give dev UAR over the last third of the epochs, [seeds, corpora]; None if cells lack."""
+    groups = [path for path in runs.glob(f"ablation-{name}-*")
+              if re.fullmatch(rf"ablation-{re.escape(name)}-[0-9a-f]{{8}}", path.name)]
+    cells = []
+    for seed in range(seeds):
+        found = [cell for group in groups for cell in group.glob(f"*-f{seed}-s{seed}")
+                 if (cell / "metrics.json").is_file()]
+        figures = {}
+        for cell in found:
+            epochs = [json.loads(line)["corpora"]
+                      for line in (cell / "history.jsonl").read_text().splitlines()]
+            late = epochs[-max(1, len(epochs) // 3):]
+            figures |= {corpus: np.mean([epoch[corpus]["dev_uar"] for epoch in late])
+                        for corpus in epochs[0]}
+        cells.append(figures)
+    if any(set(figures) != set(cells[0]) for figures in cells) or not cells[0]:
+        return None
+    return np.array([[figures[corpus] for corpus in sorted(figures)] for figures in cells])
+
+
+def table(runs: Path, names: list[str], seeds: int) -> str:
+    """Give the Markdown table of all variants with all cells."""
+    from scipy import stats
+
+    reference = late_dev(runs, REFERENCE, seeds)
+    if reference is None:
+        return "The reference is not complete."
+    some = next(iter(runs.glob(f"ablation-{REFERENCE}-*/*/history.jsonl")))
+    corpora = sorted(json.loads(some.read_text().splitlines()[0])["corpora"])
+    lines = [f"| variant | {' | '.join(corpora)} | mean | Δ [95 %] |",
+             f"| --- | {' | '.join(['---:'] * (len(corpora) + 2))} |"]
+    for name in names:
+        found = late_dev(runs, name, seeds)
+        if found is None:
+            lines.append(f"| `{name}` | {' | '.join(['not complete'] * (len(corpora) + 2))} |")
+            continue
+        gain = 100 * (found - reference).mean(axis=1)
+        half = stats.t.ppf(0.975, seeds - 1) * gain.std(ddof=1) / np.sqrt(seeds)
+        text = "" if name == REFERENCE else (
+            f"{gain.mean():+.1f} [{gain.mean() - half:.1f}, {gain.mean() + half:.1f}]")
+        columns = [f"{100 * value:.1f}" for value in (*found.mean(axis=0), found.mean())]
+        lines.append(f"| `{name}` | {' | '.join(columns)} | {text} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
