@@ -56,7 +56,8 @@ def run_baseline(config: BaselineConfig, emoset: str | Path, runs: str | Path,
         kept["identity"] = identity(extract)
     folds = {corpus.name: folds_of([corpus], config.folds) for corpus in corpora}
     folded = any(several != [None] for several in folds.values())
-    name = f"baseline-{config.name}{'-folds' if folded else ''}"
+    name = "-".join(["baseline", config.name, *([config.target] if config.target != "emotion"
+                                                else []), *(["folds"] if folded else [])])
     group = Group(Path(runs) / f"{name}-{signature([kept, folded])}")
     cells = []
     for corpus in corpora:

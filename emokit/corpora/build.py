@@ -307,7 +307,8 @@ def _build(plan, inputs: str, out: Path, options: BuildOptions, progress) -> dic
         prints = blocks.fingerprints(work / "blocks", planned)
         np.save(work / FINGERPRINTS, prints[good[decoded]])
     pairs = recordings.across_partitions(
-        work, list(zip(table["utterance"], table["audio_hash"])), table["partition"])
+        work, list(zip(table["utterance"], table["audio_hash"])),
+        table["partition"] + " " + table["fold"].astype(str))
     waivers += checks.settle(
         name, checks.recordings_across_partitions(pairs), options.waived())[0]
     manifest.write(work / MANIFEST, table.drop(columns=["silent", "clipped", "overrun"]))

@@ -34,8 +34,9 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
     content.update("\0".join(plan.classes).encode())
     if plan.views:
         content.update(to_json(plan.views).encode())
-    if spec.scales:
-        content.update(to_json(spec.scales).encode())
+    scales = {name: scale for name, scale in scales_of(spec).items() if name in table}
+    if scales:
+        content.update(to_json(scales).encode())
     return {
         "corpus": spec.name,
         "signature": content.hexdigest()[:16],
@@ -51,7 +52,7 @@ def describe(plan, table, rejected, waivers: list, warnings: list, inputs: str,
                        "speaker_disjoint": bool(info.speaker_disjoint)},
         "counts": {**_counts(table, plan.classes, rejected, plan.missing, plan.n_listed),
                    "single_ratings": n_ratings},
-        "scales": {name: scale for name, scale in scales_of(spec).items() if name in table},
+        "scales": scales,
         "waivers": waivers,
         "warnings": warnings,
         "facts": catalogue_facts(spec),

@@ -143,18 +143,22 @@ def one_class(table) -> list[Finding]:
 
 
 def duplicates(table) -> list[Finding]:
-    """Find identical audio: across partitions and under two labels it is wrong, else a warning.
+    """Find identical audio: across partitions, across folds and under two labels it is wrong, else
+    a warning.
 
     Args:
-        table: pandas, with `utterance`, `emotion`, `partition` and `audio_hash`.
+        table: pandas, with `utterance`, `emotion`, `partition`, `audio_hash` and, where there are
+            folds, `fold`.
     """
     # two silent files of one length are equal, but they have a finding of their own
     copies = table[table["audio_hash"].duplicated(keep=False) & ~table["silent"]]
-    crossing, contradicting, harmless = [], [], []
+    crossing, folded, contradicting, harmless = [], [], [], []
     for _, rows in copies.groupby("audio_hash", sort=False):
         names = " = ".join(source_id(name) for name in rows["utterance"])
         if rows["partition"].nunique() > 1:
             crossing.append(f"{names} ({', '.join(sorted(set(rows['partition']), key=_order))})")
+        elif "fold" in rows and rows["fold"].nunique() > 1:
+            folded.append(f"{names} (folds {', '.join(sorted(set(rows['fold'])))})")
         elif rows["emotion"].nunique() > 1:
             contradicting.append(f"{names} ({', '.join(sorted(set(rows['emotion'])))})")
         else:
@@ -165,6 +169,13 @@ def duplicates(table) -> list[Finding]:
             "duplicates-across-partitions",
             "identical audio stands in more than one partition ({n}): {culprits}.", crossing,
             "--allow-duplicates", "Remove the copies from the corpus or from its list of files.",
+        ))
+    if folded:
+        findings.append(finding(
+            "duplicates-across-folds",
+            "identical audio stands in more than one fold ({n}): {culprits}.", folded,
+            "--allow-duplicates", "With --folds a model would train on what it tests. Remove the "
+            "copies from the corpus or from its list of files.",
         ))
     if contradicting:
         findings.append(finding(
@@ -340,7 +351,8 @@ def recordings_across_partitions(pairs: Sequence[tuple[str, str, float]]) -> lis
         return []
     return [finding(
         "recordings-across-partitions",
-        "one recording stands in more than one partition, at another sample rate, level or coding "
+        "one recording stands in more than one partition or fold, at another sample rate, level or "
+        "coding "
         "({n}): {culprits}.",
         [f"{source_id(one)} = {source_id(other)} ({alike:.2f} alike)"
          for one, other, alike in pairs],

@@ -76,6 +76,7 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
     """
     from emokit.corpora.labels import absent_classes, assign_classes
     from emokit.corpora.partitions import assign_partitions
+    from emokit.corpora.ratings import scales_of
     from emokit.corpora.views import own_rows
 
     damaged = _damaged(spec)
@@ -100,6 +101,7 @@ def make_plan(spec: CorpusSpec, seed: int) -> Plan:
     classes, mapping = assign_classes(spec, words)
     absent = absent_classes(spec, words)
     views = own_rows(spec, [*classes, *absent])
+    scales_of(spec)  # a scale that cannot be shall be told before anything is decoded
     dropped = collections.Counter(word for word in words if mapping[word] is None)
     kept = [utterance for utterance in utterances if mapping[utterance.emotion] is not None]
     table = _table(spec, kept, mapping, classes)

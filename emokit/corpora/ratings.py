@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _check_scales(spec: CorpusSpec) -> None:
         if name not in DIMENSIONS:
             raise ConfigError(f"{spec.at('scales', name)}: 'scales' names '{name}'. "
                               f"{choices(name, DIMENSIONS)}")
-        if len(ends) != 2 or not ends[0] < ends[1]:
+        if len(ends) != 2 or not -math.inf < ends[0] < ends[1] < math.inf:
             raise ConfigError(f"{spec.at('scales', name)}: the scale of {name} is {ends}; expected "
                               "its lowest and highest value, e.g. [1, 5].")
 

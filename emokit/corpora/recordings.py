@@ -85,12 +85,12 @@ def shared(
 def across_partitions(
     folder: Path, rows: Sequence[tuple[str, str]], partitions: Sequence[str]
 ) -> list[tuple[str, str, float]]:
-    """Find recordings of one corpus that stand in two partitions and differ in a sample.
+    """Find recordings of one corpus that stand in two partitions or folds and differ in a sample.
 
     Args:
         folder: of the corpus; its samples must lie there.
         rows: (utterance, hash of its samples) of each.
-        partitions: of each.
+        partitions: of each, with its fold where there are folds.
 
     Returns:
         As `shared`.

@@ -74,13 +74,26 @@ def evaluate(names: Sequence[str] = (), against: str | None = None, *, find_refe
     known = {field.name for field in dataclasses.fields(SummaryConfig)}
     summary = summarise(*systems, **{key: value for key, value in settings.items()
                                      if key in known})
-    comparison = None if reference is None else compare(*systems[:2], **settings)
+    comparison = None
+    if reference is not None and _only_dimensions(*systems[:2]):
+        hints.append("These are dimensions, and the tests are of classes: both stand in the table "
+                     "with their intervals.")
+    elif reference is not None:
+        comparison = compare(*systems[:2], **settings)
     if comparison is not None and all(row["too_few"] for row in comparison.rows):
         hints.append("Every corpus has too few test speakers for a test. With --folds auto, train "
                      "and baseline score every speaker once.")
     folder = Path(reports) / _report_name(sources, reference)
     _write(folder, summary, comparison, systems[0])
     return Evaluation(summary, comparison, folder, tuple(hints))
+
+
+def _only_dimensions(first: System, second: System) -> bool:
+    """Say whether two systems share corpora, but none of whose classes both speak."""
+    both = set(first.cells) & set(second.cells)
+    return bool(both) and not any(
+        all(one.labels for system in (first, second) for one in system.cells[corpus].values())
+        for corpus in both)
 
 
 def _write(folder: Path, summary, comparison, main: System) -> None:

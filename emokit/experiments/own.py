@@ -136,7 +136,7 @@ def own_variants(grid: OwnGrid, flags: Mapping[str, Any], sets: Sequence[str],
         # dotted keys reach into a part, as --set does
         dotted = [f"{key}={_scalar(value)}" for key, value in together.items() if "." in key]
         try:
-            config, explicit = resolve({**plain, **flags}, [*dotted, *sets])
+            config, explicit = resolve(flags, [*dotted, *sets], plan=plain)
         except ConfigError as error:
             raise ConfigError(f"{path}, variant '{name}': {error}") from None
         for other in made:

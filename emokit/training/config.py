@@ -129,7 +129,8 @@ class TrainConfig(ModelSettings):
         return ModelSettings(**{name: getattr(self, name) for name in names})
 
 
-_LATER = {"copy_from": None, "new_head": False, "freeze": [], "rates": {}}
+_LATER = {"copy_from": None, "new_head": False, "freeze": [], "rates": {}, "bucket": 1,
+          "mixed_batches": False, "dimensions_loss": "ccc", "dimensions_weight": 1.0}
 """Settings that came after others had trained; left as they are, groups keep their names."""
 
 

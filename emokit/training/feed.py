@@ -103,7 +103,8 @@ class FromStates(ThroughModel):
 def make_feed(model, sources: Sequence[Source], config: TrainConfig, seed: int, pin: bool
               ) -> ThroughModel:
     """Give what feeds the training of a model, by what of it learns."""
-    level = frozen.frozen_level(model)
+    # states are kept by corpus, so batches over several go through the model
+    level = None if config.mixed_batches else frozen.frozen_level(model)
     if level is not None:
         try:
             return FromStates(model, sources, config, seed, pin, level)

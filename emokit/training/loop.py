@@ -186,7 +186,7 @@ class _Trainer:
         with self.autocast:
             changes = self._frame_changes(source.head, n, mixture)
             answers = self.feed.logits(self.model, batch, changes)
-        return self.objective(answers, batch.targets, source, mixture)
+        return self.objective(answers, batch.targets, source, mixture, batch.sources)
 
     def _frame_changes(self, head: str, n: int, mixture):
         """Give what happens to the normalised frames of step `n` of a head, or None."""

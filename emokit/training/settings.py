@@ -47,14 +47,15 @@ def read_recipe(name: str) -> dict[str, Any]:
     )
 
 
-def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path | None = None
-            ) -> tuple[TrainConfig, dict[str, Any]]:
+def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path | None = None,
+            plan: Mapping[str, Any] | None = None) -> tuple[TrainConfig, dict[str, Any]]:
     """Combine all sources of settings.
 
     Args:
         flags: what the command line named, by field.
         sets: `path.to.key=value` each.
         file: YAML of settings.
+        plan: the same, read already: what a stage or a variant of a grid says.
 
     Returns:
         The checked config, and what was named by file, `--set` or flags (neither default nor
@@ -63,7 +64,7 @@ def resolve(flags: Mapping[str, Any], sets: Sequence[str] = (), file: str | Path
     Raises:
         ConfigError: unknown keys, wrong types, values out of range, with file and line.
     """
-    explicit: dict[str, Any] = {}
+    explicit: dict[str, Any] = dict(plan or {})
     lines: dict[tuple, int] = {}
     if file is not None:
         explicit, lines = read_yaml(file)

@@ -135,7 +135,7 @@ def _stage(raw, shared, init, before: Sequence[Stage], flags, sets, where) -> St
                               "of parts, e.g. [adapters, head].")
         settings["mode"] = _mode(train, settings)
     try:
-        config, explicit = resolve({**settings, **flags}, sets)
+        config, explicit = resolve(flags, sets, plan=settings)
     except ConfigError as error:
         raise ConfigError(f"{where}: stage '{name}': {error}") from None
     return Stage(name, config, explicit, start.name if start else "", former,

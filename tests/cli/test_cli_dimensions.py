@@ -41,8 +41,9 @@ def test_dimensions_from_build_to_prediction(stand_ins, cli, tiny_sets, tmp_path
     assert "CCC on dev" in page
     listed = json.loads(cli("runs", *folders, "--format", "json").stdout)
     assert all(row["dev_ccc"] is not None and row["dev_uar"] is None for row in listed)
-    words = refused("evaluate", "single-dimensions", "--against", "baseline-logmel", *common)
-    assert "have dimensions only; the tests are of classes" in words
+    made = cli("evaluate", "single-dimensions", "--mcnemar", *common, "--reports", reports)
+    assert made.exit_code == 0 and "the tests are of classes" in made.stderr
+    assert "baseline-logmel-dimensions" in made.stdout and "CCC valence" in made.stdout
     words = refused("experiment", "emonet", "--target", "dimensions", "--regimes",
                     "scratch,joint", *common)
     assert "Experiments compare UAR" in words

@@ -431,3 +431,16 @@ def test_one_corpus_of_a_joint_stage_is_taken_over_and_learnt_on(emoset, tmp_pat
             if not torch.equal(tensor, later[name])} == {"head"}
     rows = stage_rows(steps_of([joint, own]), emoset, "dev")
     assert [row["learnt"] for row in rows] == [1, 1, 1, 0]
+
+
+def test_set_and_flags_go_before_what_a_stage_says(tmp_path):
+    from emokit.training.stage_file import read_stages
+
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("epochs: 3\nadapters: residual\nstages:\n"
+                    "  - {name: one, corpus: emodb, epochs: 1, batch_size: 4}\n")
+    first, = read_stages(plan, {}, [])
+    assert (first.config.epochs, first.config.batch_size) == (1, 4)
+    again, = read_stages(plan, {"batch_size": 16}, ["epochs=7", "adapters.residual.rank=C/8"])
+    assert (again.config.epochs, again.config.batch_size) == (7, 16)
+    assert again.config.adapters[0]["rank"] == "C/8"
