@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTEST_FLAGS ?=
 BENCH_FLAGS ?=
 # a worker for each core; a file's tests stay together, because they share fixtures
-PYTEST_WORKERS ?= -n auto --dist loadfile
+PYTEST_WORKERS ?= -n auto --dist loadfile --max-worker-restart 0
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
