@@ -108,11 +108,12 @@ def _compute(corpus, name, extract, file: Path, jobs, progress) -> None:
     log.info("%s: computing %s of %d utterances, once", corpus.name, name, total)
     work = functools.partial(_describe_block, str(corpus.folder), name,
                              getattr(extract.config, "path", None), identity(extract), str(parts))
-    if len(missing) > 1:
+    n_processes = jobs or len(os.sched_getaffinity(0))
+    if n_processes > 1 and len(missing) > 1:
         # compiles what librosa keeps on disk: processes that compile it at once have crashed
         _describe_one(extract, corpus.audio, missing[0][0])
     done = total - sum(stop - start for start, stop in missing)
-    for (start, stop), _ in processes.run(work, missing, jobs or len(os.sched_getaffinity(0)),
+    for (start, stop), _ in processes.run(work, missing, n_processes,
                                           "process that computes features"):
         done += stop - start
         if progress is not None:
