@@ -4,10 +4,10 @@
     python benchmarks/ablations.py --corpora emodb,nemo rank-full mixup
     python benchmarks/ablations.py --corpora emodb,nemo --table
 
-Five cells a variant: seed i on speaker fold i, so that the spread covers seeds and speakers.
-A cell's figure is the dev UAR over the last third of its epochs, which no lucky epoch lifts. The
-difference to the reference is paired by cell; its interval is Student's t over the five
-differences. Dev is all that is looked at.
+Five cells a variant (`--seeds`): seed i on speaker fold i, so that the spread covers seeds and
+speakers. A cell's figure is the dev UAR over the last third of its epochs, which no lucky epoch
+lifts. The difference to the reference is paired by cell; its interval is Student's t over the
+differences of the cells that both have. Dev is all that is looked at.
 """
 
 from __future__ import annotations
@@ -102,49 +102,49 @@ def _train(arguments: str, name: str, seed: int, options) -> None:
                    stdout=subprocess.DEVNULL)
 
 
-def late_dev(runs: Path, name: str, seeds: int) -> np.ndarray | None:
-    """Give dev UAR over the last third of the epochs, [seeds, corpora]; None if cells lack."""
+def late_dev(runs: Path, name: str, seeds: int) -> dict[int, dict[str, float]]:
+    """Give {seed: {corpus: dev UAR over the last third of the epochs}} of the complete cells."""
     groups = [path for path in runs.glob(f"ablation-{name}-*")
               if re.fullmatch(rf"ablation-{re.escape(name)}-[0-9a-f]{{8}}", path.name)]
-    cells = []
+    cells = {}
     for seed in range(seeds):
-        found = [cell for group in groups for cell in group.glob(f"*-f{seed}-s{seed}")
-                 if (cell / "metrics.json").is_file()]
         figures = {}
-        for cell in found:
+        for cell in (cell for group in groups for cell in group.glob(f"*-f{seed}-s{seed}")):
+            if not (cell / "metrics.json").is_file():
+                continue
             epochs = [json.loads(line)["corpora"]
                       for line in (cell / "history.jsonl").read_text().splitlines()]
             late = epochs[-max(1, len(epochs) // 3):]
-            figures |= {corpus: np.mean([epoch[corpus]["dev_uar"] for epoch in late])
+            figures |= {corpus: float(np.mean([epoch[corpus]["dev_uar"] for epoch in late]))
                         for corpus in epochs[0]}
-        cells.append(figures)
-    if any(set(figures) != set(cells[0]) for figures in cells) or not cells[0]:
-        return None
-    return np.array([[figures[corpus] for corpus in sorted(figures)] for figures in cells])
+        if figures:
+            cells[seed] = figures
+    return cells
 
 
 def table(runs: Path, names: list[str], seeds: int) -> str:
-    """Give the Markdown table of all variants with all cells."""
+    """Give the Markdown table: every variant over the cells that it shares with the reference."""
     from scipy import stats
 
     reference = late_dev(runs, REFERENCE, seeds)
-    if reference is None:
-        return "The reference is not complete."
-    some = next(iter(runs.glob(f"ablation-{REFERENCE}-*/*/history.jsonl")))
-    corpora = sorted(json.loads(some.read_text().splitlines()[0])["corpora"])
-    lines = [f"| variant | {' | '.join(corpora)} | mean | Δ [95 %] |",
-             f"| --- | {' | '.join(['---:'] * (len(corpora) + 2))} |"]
+    corpora = sorted({corpus for figures in reference.values() for corpus in figures})
+    lines = [f"| variant | cells | {' | '.join(corpora)} | mean | Δ [95 %] |",
+             f"| --- | {' | '.join(['---:'] * (len(corpora) + 3))} |"]
     for name in names:
         found = late_dev(runs, name, seeds)
-        if found is None:
-            lines.append(f"| `{name}` | {' | '.join(['not complete'] * (len(corpora) + 2))} |")
+        both = [seed for seed in reference if set(found.get(seed, ())) == set(corpora)
+                and set(reference[seed]) == set(corpora)]
+        if len(both) < 2:
+            lines.append(f"| `{name}` | {len(both)} | {' | '.join(['–'] * (len(corpora) + 2))} |")
             continue
-        gain = 100 * (found - reference).mean(axis=1)
-        half = stats.t.ppf(0.975, seeds - 1) * gain.std(ddof=1) / np.sqrt(seeds)
+        ours, theirs = (100 * np.array([[cells[seed][corpus] for corpus in corpora]
+                                        for seed in both]) for cells in (found, reference))
+        gain = (ours - theirs).mean(axis=1)
+        half = stats.t.ppf(0.975, len(both) - 1) * gain.std(ddof=1) / np.sqrt(len(both))
         text = "" if name == REFERENCE else (
             f"{gain.mean():+.1f} [{gain.mean() - half:.1f}, {gain.mean() + half:.1f}]")
-        columns = [f"{100 * value:.1f}" for value in (*found.mean(axis=0), found.mean())]
-        lines.append(f"| `{name}` | {' | '.join(columns)} | {text} |")
+        columns = [f"{value:.1f}" for value in (*ours.mean(axis=0), ours.mean())]
+        lines.append(f"| `{name}` | {len(both)} | {' | '.join(columns)} | {text} |")
     return "\n".join(lines)
 
 

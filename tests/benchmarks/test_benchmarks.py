@@ -1,5 +1,6 @@
 """The benchmarks run: each at trial size, and the table reads what they say."""
 
+import json
 import re
 import subprocess
 import sys
@@ -111,3 +112,27 @@ def test_stand_ins_go_all_the_way_and_go_on_where_they_stopped(tmp_path):
                      first.stdout)
     tables = [result.stdout[result.stdout.index("| Corpus |"):] for result in (first, again)]
     assert tables[0] == tables[1]
+
+
+def test_ablations_pair_each_variant_with_the_cells_that_the_reference_has_too(module, tmp_path):
+    for name, figures in {"reference": [0.2, 0.4, 0.9], "louder": [0.3, 0.7]}.items():
+        for seed, last in enumerate(figures):
+            cell = tmp_path / f"ablation-{name}-0123abcd" / f"joint-f{seed}-s{seed}"
+            cell.mkdir(parents=True)
+            (cell / "metrics.json").write_text("{}")
+            (cell / "history.jsonl").write_text("".join(
+                json.dumps({"corpora": {"a": {"dev_uar": uar}}}) + "\n"
+                for uar in (0.1, 0.1, 0.1, 0.1, last - 0.05, last + 0.05)))
+    table = module("ablations").table(tmp_path, ["reference", "louder", "quieter"], 5)
+    assert "| `reference` | 3 | 50.0 | 50.0 |  |" in table
+    # gains 10 and 30: t(0.975, 1) x 14.14 / sqrt(2) = 127.1
+    assert "| `louder` | 2 | 50.0 | 50.0 | +20.0 [-107.1, 147.1] |" in table
+    assert "| `quieter` | 0 | – | – | – |" in table
+
+
+def test_ways_to_cut_an_utterance_are_paired_by_cell(module):
+    cells = [{"own": 50.0, (3.0, "multi"): 50.0, (2.0, "multi"): 60.0, (1.0, "multi"): 1.0},
+             {"own": 60.0, (3.0, "multi"): 60.0, (2.0, "multi"): 80.0}]
+    assert module("scoring_crops").table(cells).splitlines()[2:] == [
+        "| 3 s | `multi` | 55.0 | +0.0 [0.0, 0.0] |",
+        "| 2 s | `multi` | 70.0 | +15.0 [-48.5, 78.5] |"]
