@@ -1,7 +1,6 @@
 """What all tests share: a seeded generator, quiet threads, and where the real corpora are."""
 
 import os
-import tempfile
 
 import numpy as np
 import pytest
@@ -9,13 +8,6 @@ import pytest
 # sums depend on the number of threads: one, here and in processes that tests start, so that
 # results can be compared bit by bit; tiny models are faster so, too
 os.environ["OMP_NUM_THREADS"] = "1"
-
-# librosa's compiled functions are kept on disk; two workers that compile and read the same ones at
-# once, in a fresh environment, have died by segmentation fault
-os.environ["NUMBA_CACHE_DIR"] = os.path.join(
-    tempfile.gettempdir(), f"emokit-numba-{os.getuid()}",
-    os.environ.get("PYTEST_XDIST_WORKER", "alone"))
-
 
 REAL = {"passed": 0, "skipped": []}
 

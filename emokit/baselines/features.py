@@ -109,9 +109,6 @@ def _compute(corpus, name, extract, file: Path, jobs, progress) -> None:
     work = functools.partial(_describe_block, str(corpus.folder), name,
                              getattr(extract.config, "path", None), identity(extract), str(parts))
     n_processes = jobs or len(os.sched_getaffinity(0))
-    if n_processes > 1 and len(missing) > 1:
-        # compiles what librosa keeps on disk: processes that compile it at once have crashed
-        _describe_one(extract, corpus.audio, missing[0][0])
     done = total - sum(stop - start for start, stop in missing)
     for (start, stop), _ in processes.run(work, missing, n_processes,
                                           "process that computes features"):

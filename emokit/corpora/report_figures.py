@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from emokit.audio.compiled import load_librosa
 from emokit.core.page import COLOURS, PLOT_STYLE, figure_png, figure_svg, new_figure
 from emokit.corpora.manifest import PARTITIONS
 from emokit.corpora.store import RATE
@@ -176,8 +177,7 @@ def _typical(table, word: str) -> int | None:
 
 def _log_mel(samples: np.ndarray, seconds: float) -> np.ndarray:
     """Give [64, T] decibels below the loudest point, of the loudest `seconds` of an utterance."""
-    import librosa
-
+    librosa = load_librosa()
     waveform = samples.astype(np.float32) / 32768
     length = int(seconds * RATE)
     if len(waveform) > length:

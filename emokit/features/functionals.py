@@ -7,6 +7,8 @@ import warnings
 
 import numpy as np
 
+from emokit.audio.compiled import load_librosa
+
 RATE, WINDOW, HOP = 16_000, 1024, 256
 """Hz, samples, samples: frames of 64 ms every 16 ms, as in the front end logmel."""
 
@@ -77,9 +79,8 @@ def statistics(frames: np.ndarray) -> np.ndarray:
 
 def descriptors(waveform: np.ndarray) -> np.ndarray:
     """Give spectral descriptors per frame, [34, T], T = 1 + floor(S / 256)."""
-    import librosa
-    from librosa import feature
-
+    librosa = load_librosa()
+    feature = librosa.feature
     spectrum = np.abs(librosa.stft(waveform, n_fft=WINDOW, hop_length=HOP, pad_mode="constant"))
     mel = librosa.power_to_db(feature.melspectrogram(S=spectrum**2, sr=RATE, n_mels=64),
                               top_db=None)
@@ -106,8 +107,7 @@ def pitch_track(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
         waveform: [S], at least a window.
     """
-    import librosa
-
+    librosa = load_librosa()
     hertz = librosa.yin(waveform, fmin=LOWEST, fmax=HIGHEST, sr=RATE, frame_length=WINDOW,
                         hop_length=HOP, pad_mode="constant")
     frames = librosa.util.frame(np.pad(waveform, WINDOW // 2), frame_length=WINDOW,

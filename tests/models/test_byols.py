@@ -4,12 +4,12 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from emokit.audio.compiled import load_librosa
 from emokit.core.errors import CheckpointError, ConfigError
 from emokit.loading.batch import Batch
 from emokit.models.backbones.byols import Byols, ByolsConfig
@@ -40,6 +40,7 @@ def published(width=3, bands=16, size=6):
 
 def embed(network, waveform, bands, mean=None, deviation=None):
     """Give frames [T, D] of one waveform, the log-mel by librosa."""
+    librosa = load_librosa()
     power = np.abs(librosa.stft(waveform, n_fft=1024, hop_length=160, pad_mode="reflect")) ** 2
     filters = librosa.filters.mel(sr=16000, n_fft=1024, n_mels=bands, fmin=60, fmax=7800,
                                   htk=True, norm=None)
