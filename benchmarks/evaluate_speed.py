@@ -17,7 +17,8 @@ import pandas as pd
 from verdict import say, seconds
 
 from emokit.evaluation import predictions as tables
-from emokit.evaluation.comparison import compare, write_comparison
+from emokit.evaluation.comparison import compare
+from emokit.evaluation.comparison_files import write_comparison
 from emokit.evaluation.report import write_report
 from emokit.evaluation.summary import summarise, write_summary
 from emokit.evaluation.systems import collect

@@ -16,9 +16,11 @@ class BaselineConfig:
     """Settings of a group of baselines."""
 
     name: str = knob("logmel", "Feature set.", choices=lambda: BASELINES)
-    path: str | None = knob(None, "File or folder of weights, for embedding.", cosmetic=True)
+    path: str | None = knob(None, "File or folder of weights, for embedding and states.",
+                            cosmetic=True)
     classifier: str | None = knob(None, "Linear classifier; its C is chosen on dev. Default: "
-                                  "logistic for embedding, otherwise svm.", choices=CLASSIFIERS)
+                                  "logistic for embedding and states, otherwise svm.",
+                                  choices=CLASSIFIERS)
     refit_on: str = knob("train", "What the chosen model is fitted on.",
                          choices=("train", "train+dev"))
     target: str = knob("emotion", "What is learnt, as for emokit train; dimensions by ridge "

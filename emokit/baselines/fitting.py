@@ -8,6 +8,7 @@ import numpy as np
 
 from emokit.baselines import linear, ridge
 from emokit.baselines.config import BaselineConfig
+from emokit.core.errors import CorpusError
 from emokit.loading.source import Source
 
 
@@ -58,6 +59,9 @@ def fit(source: Source, parts: dict[str, np.ndarray], config: BaselineConfig
 
     Returns:
         (models as they were chosen on dev, models that answer for other audio).
+
+    Raises:
+        CorpusError: train or dev knows too little to fit or choose.
     """
     chosen: list = [None, None]
     fitted: list = [None, None]
@@ -66,6 +70,11 @@ def fit(source: Source, parts: dict[str, np.ndarray], config: BaselineConfig
     values = {name: source.own_values(source.rows[name]) for name in ("train", "dev")}
     if source.labels:
         known = {name: classes[name] >= 0 for name in classes}
+        if not known["dev"].any():
+            raise CorpusError(
+                f"Dev of '{source.name}' knows no class, so no penalty can be chosen there. Change "
+                "its partitions in corpora.yaml and build it again, or learn --target dimensions."
+            )
         given = [array for name in ("train", "dev")
                  for array in (parts[name][known[name]], classes[name][known[name]])]
         chosen[0] = fitted[0] = linear.fit(*given, len(source.labels), config.classifier)

@@ -50,7 +50,7 @@ def fit(features: np.ndarray, values: np.ndarray, dev_features: np.ndarray,
         names: of the dimensions, for messages.
 
     Raises:
-        CorpusError: a dimension that fewer than two utterances of train have.
+        CorpusError: a dimension that fewer than two utterances of train or of dev have.
     """
     median = medians(features)
     features, dev_features = filled(features, median), filled(dev_features, median)
@@ -59,9 +59,11 @@ def fit(features: np.ndarray, values: np.ndarray, dev_features: np.ndarray,
     chosen = []
     for index, name in enumerate(names):
         known, there = np.isfinite(values[:, index]), np.isfinite(dev_values[:, index])
-        if known.sum() < 2:
-            raise CorpusError(f"A linear baseline needs {name} of two utterances in train; there "
-                              f"is {known.sum()}.")
+        for partition, n in (("train", int(known.sum())), ("dev", int(there.sum()))):
+            if n < 2:
+                raise CorpusError(f"A linear baseline needs {name} of two utterances in "
+                                  f"{partition}; there is {n}. Change the partitions in "
+                                  "corpora.yaml and build again, or choose another --target.")
         tried = []
         for penalty in PENALTIES:
             weight, bias = _solve(x[known], values[known, index], penalty)

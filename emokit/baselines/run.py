@@ -17,9 +17,10 @@ from emokit.baselines import fitting
 from emokit.baselines.config import BaselineConfig
 from emokit.baselines.features import Progress, count_missing, describe, extractor, identity
 from emokit.core.config import from_mapping, signature, to_mapping
-from emokit.core.errors import EmokitError
+from emokit.core.errors import ConfigError, EmokitError
 from emokit.core.files import read_yaml, write_bytes, write_csv, write_json, write_yaml
 from emokit.corpora.store import BuiltCorpus, open_emoset
+from emokit.corpora.views import split_target
 from emokit.loading.source import Source, folds_of, make_source
 from emokit.training.predict import Scores, on_own_answers, prediction_table
 from emokit.training.run import BEST, METRICS, Cell, Group, cell_name, environment, start_cell
@@ -44,6 +45,9 @@ def run_baseline(config: BaselineConfig, emoset: str | Path, runs: str | Path,
     Raises:
         EmokitError: a corpus cannot be used, or the features cannot be computed.
     """
+    if config.classifier is not None and not split_target(config.target)[0]:
+        raise ConfigError(f"classifier is '{config.classifier}', but --target {config.target} has "
+                          "no classes: dimensions are learnt by ridge regression. Leave it out.")
     corpora = open_emoset(emoset, config.corpora)
     extract = extractor(config.name, config.path)
     if getattr(extract, "notice", ""):
@@ -85,7 +89,7 @@ def _fit_cell(cell: Cell, source: Source, config: BaselineConfig, extract,
               features: Callable[[np.ndarray], np.ndarray]) -> None:
     started = time.monotonic()
     parts = {name: features(rows) for name, rows in source.rows.items()}
-    chosen, fitted = fitting.fit(source, parts, config)
+    chosen, fitted = getattr(extract, "fit", fitting.fit)(source, parts, config)
     settings = {**to_mapping(config), "corpora": [source.name], "regime": "baseline"}
     group = cell.folder.parent / "group.yaml"
     if not group.is_file():

@@ -16,6 +16,8 @@ COMMANDS = {
     "build-corpus": ("emokit.cli.build_corpus:build_corpus",
                      "Raw folders to one checked, memory-mapped corpus."),
     "train": ("emokit.cli.train:train", "Fit joint or single-corpus models."),
+    "pretrain": ("emokit.cli.pretrain:pretrain",
+                 "Adapt an encoder to unlabelled speech, or make one from nothing."),
     "baseline": ("emokit.cli.baseline:baseline", "Fit linear models on classical features."),
     "evaluate": ("emokit.cli.evaluate:evaluate",
                  "Metrics, intervals, significance and an HTML report."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from emokit.baselines import BASELINES
+from emokit.baselines import BASELINES, PATHS
 from emokit.baselines.config import BaselineConfig
 from emokit.cli import options
 from emokit.cli.columns import dev_columns
@@ -19,16 +19,16 @@ class FeatureSet(click.Choice):
             return value
         name, _, path = value.partition(":")
         name = super().convert(name, parameter, context)
-        if name == "embedding" and not path:
-            self.fail("embedding needs the encoder's file: embedding:PATH.", parameter, context)
-        if name != "embedding" and path:
+        if name in PATHS and not path:
+            self.fail(f"{name} needs {PATHS[name]}: {name}:PATH.", parameter, context)
+        if name not in PATHS and path:
             self.fail(f"'{name}' takes no file; it is '{path}'.", parameter, context)
         return name, path or None
 
 
 @click.command(epilog="Example:  emokit baseline logmel --folds auto")
 @click.argument("features", type=FeatureSet(list(BASELINES)), metavar="{" + "|".join(
-    f"{name}:PATH" if name == "embedding" else name for name in BASELINES) + "}")
+    f"{name}:PATH" if name in PATHS else name for name in BASELINES) + "}")
 @options.options_from(BaselineConfig, skip=["name", "path"])
 @options.emoset_option
 @options.runs_option

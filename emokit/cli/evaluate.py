@@ -35,20 +35,24 @@ def evaluate(systems, against, mcnemar, format_, **settings):
     prediction, and p_<class>, speaker, seed where known). Without arguments the newest joint
     group is scored. Test predictions that are missing are made now. UAR comes first, with an
     interval that respects speakers. The mark of a comparison rests on a test over speakers (and
-    seeds, from three on), corrected over corpora; McNemar's test stands beside it.
+    seeds, from three on), corrected over corpora; McNemar's test stands beside it. Arousal,
+    valence and dominance are compared by CCC in the same way.
     """
     if settings["labels"] and not any(name.endswith(".csv") for name in (*systems, against or "")):
         raise click.UsageError("--labels is for CSV tables; groups carry their own classes.")
-    from emokit.evaluation.comparison import overall_text
+    from emokit.evaluation.comparison_files import overall_text
+    from emokit.evaluation.tables import render
     from emokit.experiments.evaluate import evaluate as run
 
     found = run(systems, against, find_reference=mcnemar, **options.given(settings))
-    if found.comparison is None or len(systems) > 1:
+    if not found.comparisons or len(systems) > 1:
         click.echo(found.summary.text(format_))
-    if found.comparison is not None:
-        click.echo(found.comparison.text(format_))
-        if format_ in ("table", "markdown"):
-            click.echo(f"\n{overall_text(found.comparison)}")
+    if found.comparisons and format_ in ("csv", "json"):
+        click.echo(render([row for one in found.comparisons for row in one.rows], format_))
+    elif found.comparisons:
+        click.echo("\n\n".join(
+            one.text(format_) + (f"\n\n{overall_text(one)}" if format_ != "latex" else "")
+            for one in found.comparisons))
     for hint in found.hints:
         click.echo(f"Note: {hint}", err=True)
     click.echo(f"{found.folder / 'report.html'}", err=True)

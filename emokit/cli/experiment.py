@@ -45,7 +45,8 @@ def experiment(what, synthetic, scale, raw, emoset, runs, reports, name, dry_run
 
     emonet: every way of training on every corpus, fold and seed, ending in the paper's table,
     each against single models. within, cross, leave-one-corpus-out: matrices with a heat map,
-    under --target canonical4 unless another is named. two-stage: from --source to --onto, against
+    under --target canonical4 unless another is named. peft: every way of adapting a pretrained
+    --backbone, against full fine-tuning. two-stage: from --source to --onto, against
     --onto alone, with what the source forgets. FILE.yaml: a grid of one's own.
     Every model is an ordinary cell below --runs: run the same line again and only what is missing
     is fitted. A cell that fails is recorded and the others go on; the command then ends with 1.

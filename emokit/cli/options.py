@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import sys
 import types
 import typing
@@ -56,8 +57,7 @@ def _option(field: dataclasses.Field, kind: Any, defaults: Mapping[str, Any]):
     convert = {int: INTEGER, float: NUMBER, str: str}.get(base)
     if convert is None:
         item = next((argument for argument in typing.get_args(base)), str)
-        convert = CommaList(int if item is int else str) if _origin(base) is list \
-            and item in (int, str) else str
+        convert = CommaList(item) if _origin(base) is list and item in _NUMBERS else str
     return click.option(flag, type=convert, default=None, help=text, metavar=_metavar(base))
 
 
@@ -77,7 +77,8 @@ def _metavar(base) -> str:
     origin = _origin(base)
     if origin is list:
         item = next((argument for argument in typing.get_args(base)), None)
-        return {int: "N,N,…", str: "NAME,NAME,…"}.get(item, "A(key=value)+B")
+        return {int: "N,N,…", float: "NUMBER,NUMBER,…", str: "NAME,NAME,…"}.get(
+            item, "A(key=value)+B")
     return {int: "N", float: "NUMBER", bool: "", str: "NAME"}.get(origin, "NAME(key=value,…)")
 
 
@@ -92,8 +93,12 @@ def _shown(default: Any) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
+_NUMBERS = {int: "whole number", float: "number", str: "word"}
+"""What lists on the command line may hold, and what an item of them is called."""
+
+
 class CommaList(click.ParamType):
-    """A comma-separated list."""
+    """A comma-separated list; commas between parentheses separate nothing."""
 
     name = "list"
 
@@ -105,11 +110,13 @@ class CommaList(click.ParamType):
         if isinstance(value, list):
             return value
         result = []
-        for part in filter(None, (part.strip() for part in value.split(","))):
+        parts = re.split(r",(?![^()]*\))", value)
+        for part in filter(None, (part.strip() for part in parts)):
             try:
                 result.append(self.item(part))
             except ValueError:
-                self.fail(f"'{part}' in '{value}' is no whole number.", parameter, context)
+                self.fail(f"'{part}' in '{value}' is no {_NUMBERS[self.item]}.", parameter,
+                          context)
         return result
 
 

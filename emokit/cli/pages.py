@@ -25,6 +25,7 @@ AROUND = {
     "build-corpus": "Reads raw folders, writes `emoset/`. See [your own corpus](../own_corpus.md), "
                     "[corpora.yaml](../corpora_yaml.md), [files](../files.md).",
     "train": "Reads `emoset/`, writes `runs/`. See the [tutorial](../tutorial.md).",
+    "pretrain": "Reads `emoset/`, writes `runs/`. See [pre-training](../pretraining.md).",
     "baseline": "Reads `emoset/`, writes `runs/`. See [baselines](../baselines.md).",
     "evaluate": "Reads predictions, writes stdout and `reports/`. See "
                 "[statistics](../statistics.md).",
@@ -45,6 +46,8 @@ def pages() -> dict[str, str]:
         parts = [MADE, f"# emokit {name}", AROUND.get(name, ""), *_help(command, name, context)]
         if name == "train":
             parts += list(_settings())
+        if name == "pretrain":
+            parts += list(_pretraining_settings())
         if name == "baseline":
             parts += list(_feature_sets())
         made[f"{name}.md"] = "\n\n".join(filter(None, parts)) + "\n"
@@ -107,6 +110,27 @@ def _settings() -> Iterator[str]:
     yield ("A recipe fills what nobody set. Empty: the default stands. Your own is a YAML file of "
            "the same form: `--preset mine.yaml`.")
     yield _recipes(TrainConfig)
+
+
+def _pretraining_settings() -> Iterator[str]:
+    """Give the settings of `pretrain tapt`, `ptapt` and `scratch`, and their recipes."""
+    from emokit.cli.pretrain import tapt
+    from emokit.pretraining.config import KINDS, ContrastiveConfig, PretrainConfig, read_recipe
+
+    yield "## All settings"
+    yield ("Of `tapt`, `ptapt` and `scratch`. Order, the later wins: defaults, the recipe below, "
+           "`--config FILE.yaml`, `--set KEY.PATH=VALUE`, flags. The backbone has the settings of "
+           "[`hf`](train.md#backbones-backbone).")
+    yield settings_table(PretrainConfig, {option for parameter in tapt.params
+                                          for option in parameter.opts})
+    yield "### The contrastive objective (`contrastive`)"
+    yield settings_table(ContrastiveConfig)
+    yield "### Recipes of pre-training"
+    recipes = {kind: dict(_flat(read_recipe(kind))) for kind in KINDS}
+    keys = dict.fromkeys(key for values in recipes.values() for key in values)
+    yield table(["Setting", *(f"`{kind}`" for kind in KINDS)], (
+        [f"`{key}`", *(_code(recipes[kind][key]) if key in recipes[kind] else ""
+                       for kind in KINDS)] for key in keys))
 
 
 def settings_table(config: type, flags: Iterable[str] | None = None) -> str:

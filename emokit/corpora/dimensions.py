@@ -73,6 +73,6 @@ def _check(corpus: BuiltCorpus, name: str, values: np.ndarray, low: float, high:
              f"{low:g} to {high:g}: {shown}")
     if len(outside) > OUTSIDE_SHARE * np.isfinite(values).sum():
         raise CorpusError(f"{words}. State the right scale in corpora.yaml, e.g. 'scales: "
-                          f"{{{name}: [{min(low, np.nanmin(values)):g}, "
-                          f"{max(high, np.nanmax(values)):g}]}}', and build again.")
+                          f"{{{name}: [LOWEST, HIGHEST]}}' with the ends that raters could "
+                          "choose, and build again.")
     log.warning("%s; they are taken as they are", words)

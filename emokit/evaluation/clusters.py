@@ -176,7 +176,8 @@ def jackknife(estimate: float, without: np.ndarray, alpha: float = 0.05) -> Inte
     kept = without[~np.isnan(without)]
     lost, n = len(without) - len(kept), len(kept)
     if lost > MAY_LOSE * len(without):
-        return undefined(f"no interval: {lost} of {len(without)} leave-one-out sets lose a class")
+        return undefined(f"no interval: {lost} of {len(without)} leave-one-out sets lose a class, "
+                         "or nearly all utterances")
     if n < 3:
         return undefined(f"no interval: {n} clusters, at least 3 are needed")
     error = math.sqrt((n - 1) / n * float(np.sum((kept - kept.mean()) ** 2)))
@@ -224,7 +225,7 @@ def bootstrap(first: np.ndarray, second: np.ndarray | None, measure: Measure,
     kept = values[~np.isnan(values)]
     if len(values) - len(kept) > MAY_LOSE * len(values):
         return undefined(f"no interval: {len(values) - len(kept)} of {len(values)} bootstrap draws "
-                         "lose a class")
+                         "lose a class, or nearly all utterances")
     error = float(kept.std(ddof=1))
     if n >= PERCENTILE_FROM:
         low, high = np.quantile(kept, [alpha / 2, 1 - alpha / 2])

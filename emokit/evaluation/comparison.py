@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from emokit.core.config import from_mapping
 from emokit.core.errors import EmokitError
-from emokit.core.files import write_json, write_text
 from emokit.core.seeding import generator
+from emokit.corpora.utterance import DIMENSIONS
 from emokit.evaluation import corpora as over_corpora, seeds
-from emokit.evaluation.contrast import LEGEND, Config, contrast, finish
+from emokit.evaluation.contrast import CCC, Config, contrast, explain, finish
 from emokit.evaluation.results import NAN
-from emokit.evaluation.summary import versions
 from emokit.evaluation.systems import System
 from emokit.evaluation.tables import Column, best_in_row, render
 
@@ -28,7 +26,8 @@ class Comparison:
 
     Args:
         primary: `combined` (speakers and seeds) or `swap` (these trained models).
-        rows: a flat mapping per corpus.
+        metric: what it decides on: that of the config, or `ccc` of dimensions.
+        rows: a flat mapping per corpus, of dimensions one per corpus and dimension.
         overall: tests with corpora as units.
         left_out: `{system: corpora that only it has}`.
         notes: what holds for the whole comparison.
@@ -37,6 +36,7 @@ class Comparison:
     first: str
     second: str
     primary: str
+    metric: str
     rows: list[dict[str, Any]]
     overall: dict[str, Any]
     left_out: dict[str, list[str]]
@@ -44,21 +44,29 @@ class Comparison:
     notes: list[str]
     config: Config
 
+    @property
+    def legend(self) -> dict[str, str]:
+        """What the marks that occur mean."""
+        used = {mark for row in self.rows for mark in row["marks"].split()}
+        return explain(used, self.second, self.config)
+
     def columns(self) -> list[Column]:
         """Columns for people."""
-        metric, mcnemar = self.config.metric, []
-        if self.config.mcnemar:
+        metric, mcnemar, of_values = self.metric, [], self.metric == CCC
+        if self.config.mcnemar and not of_values:
             mcnemar = [Column("b", "b", "count"), Column("c", "c", "count"),
                        Column("mcnemar_p", "McNemar p", "p")]
-        title = {"uar": "UAR", "wa": "WA", "macro_f1": "F1"}[metric]
-        partition = [Column("partition_kind", "Partition")] if any(
-            row.get("partition_kind") for row in self.rows) else []
+        title = {"uar": "UAR", "wa": "WA", "macro_f1": "F1", CCC: "CCC"}[metric]
+        one, gap = ("number", "change_interval") if of_values else ("percent", "points_interval")
+        partition = [Column("partition_name", "Partition")] if any(
+            row.get("partition_name") for row in self.rows) else []
         return [
-            Column("corpus", "Corpus"), *partition, Column("n", "N", "count"),
+            Column("corpus", "Corpus"), *partition,
+            *([Column("dimension", "Dimension")] if of_values else []), Column("n", "N", "count"),
             Column("clusters", "Clusters", "count"),
-            Column(f"{metric}_a", f"{title} {self.first}", "percent"),
-            Column(f"{metric}_b", f"{title} {self.second}", "percent"),
-            Column("delta", f"Δ [{100 * (1 - self.config.alpha):g} %]", "points_interval"),
+            Column(f"{metric}_a", f"{title} {self.first}", one),
+            Column(f"{metric}_b", f"{title} {self.second}", one),
+            Column("delta", f"Δ [{100 * (1 - self.config.alpha):g} %]", gap),
             Column("marks", "Marks"),
             Column("p", f"p {self.primary}", "p"),
             Column("p_adjusted", self.config.correction.capitalize(), "p"),
@@ -67,23 +75,27 @@ class Comparison:
 
     def text(self, format: str = "table") -> str:
         """Give the table for stdout; for people with the sentence, notes and legend below."""
-        metric = self.config.metric
+        metric = self.metric
         table = render(self.rows, format, self.columns(),
                        best_in_row(self.rows, [f"{metric}_a", f"{metric}_b"]))
         if format not in ("table", "markdown"):
             return table
         bullet = "- " if format == "markdown" else ""
-        used = [mark for mark in LEGEND
-                if any(mark in row["marks"].split() for row in self.rows)]
-        notes = [f"{row['corpus']}: {row['notes']}" for row in self.rows if row["notes"]]
-        lines = [*self.notes, *notes, *(f"{mark} {LEGEND[mark]}" for mark in used)]
+        notes = [f"{where_of(row)}: {row['notes']}" for row in self.rows if row["notes"]]
+        lines = [*self.notes, *notes,
+                 *(f"{mark} {words}" for mark, words in self.legend.items())]
         return "\n".join([table, "", self.sentence, *([""] if lines else []),
                           *(bullet + line for line in lines)])
 
 
+def where_of(row: Mapping[str, Any]) -> str:
+    """Name the corpus of a row, and its dimension where there is one."""
+    return ", ".join(row[name] for name in ("corpus", "dimension") if row.get(name))
+
+
 def compare(first: System, second: System, *, config: Config | None = None,
             **settings: Any) -> Comparison:
-    """Compare two systems on the corpora that both have, pairing by utterance.
+    """Compare the classes of two systems on the corpora that both have, pairing by utterance.
 
     The primary test is the combined one over speakers and seeds if every corpus has at least
     three seeds of both, otherwise the swap test, which speaks of these trained models only.
@@ -102,62 +114,100 @@ def compare_all(systems: Sequence[System], reference: System, *, config: Config 
                 **settings: Any) -> list[Comparison]:
     """Compare several systems with one reference; the correction covers systems × corpora."""
     config = config or from_mapping(Config, settings, "compare")
+    return _compare_all(systems, reference, config, config.metric)
+
+
+def compare_dimensions(systems: Sequence[System], reference: System, *,
+                       config: Config | None = None, **settings: Any) -> list[Comparison]:
+    """Compare the CCC of dimensions, each by itself, by the tests that `compare` has for UAR.
+
+    The correction covers systems × corpora × dimensions; it is a family of its own beside that of
+    the classes. McNemar's test is left out: values are not right or wrong.
+
+    Raises:
+        EmokitError: no dimension in common.
+        ManifestError: differing utterances or truths, or a value that is not predicted.
+    """
+    return _compare_all(systems, reference, config or from_mapping(Config, settings, "compare"),
+                        CCC)
+
+
+def shared_dimensions(first: System, second: System) -> list[tuple[str, str]]:
+    """Give (corpus, dimension) of what both systems predict, in a fixed order."""
+    def of(system, corpus):
+        return {name for one in system.cells[corpus].values() for name in one.dimensions}
+
+    return [(corpus, name) for corpus in sorted(set(first.cells) & set(second.cells))
+            for name in DIMENSIONS if name in of(first, corpus) & of(second, corpus)]
+
+
+def shared_classes(first: System, second: System) -> list[tuple[str, str]]:
+    """Give (corpus, "") of the corpora whose classes both systems predict, in a fixed order."""
+    return [(corpus, "") for corpus in sorted(set(first.cells) & set(second.cells))
+            if all(one.labels for system in (first, second)
+                   for one in system.cells[corpus].values())]
+
+
+def _compare_all(systems, reference, config: Config, metric: str) -> list[Comparison]:
     batches, primaries = [], []
     for system in systems:
         if system.name == reference.name:
             raise EmokitError(f"Both systems are called '{system.name}'. Name them differently.")
-        common = [corpus for corpus in sorted(set(system.cells) & set(reference.cells))
-                  if not _dimensions_only(system, reference, corpus)]
-        both = set(system.cells) & set(reference.cells)
-        if not common and both:
-            raise EmokitError(
-                f"'{system.name}' and '{reference.name}' have dimensions only; the tests are of "
-                "classes. Evaluate each by itself: their CCC comes with intervals."
-            )
+        common = (shared_dimensions if metric == CCC else shared_classes)(system, reference)
         if not common:
-            raise EmokitError(
-                f"'{system.name}' and '{reference.name}' have no corpus with classes in common: "
-                f"{', '.join(sorted(system.cells)) or 'none'} against "
-                f"{', '.join(sorted(reference.cells)) or 'none'}. Compare groups over the same "
-                "corpora."
-            )
-        fewest = min(len(one.cells[corpus]) for one in (system, reference) for corpus in common)
+            raise _nothing_common(system, reference, metric)
+        fewest = min(len(one.cells[corpus]) for one in (system, reference)
+                     for corpus, _ in common)
         primaries.append("combined" if fewest >= seeds.FEWEST else "swap")
-        batches.append([contrast(system, reference, corpus, primaries[-1], config)
-                        for corpus in common])
+        batches.append([contrast(system, reference, corpus, primaries[-1], config, dimension)
+                        for corpus, dimension in common])
     adjusted = over_corpora.adjust([row["p"] for rows in batches for row in rows],
                                    config.correction)
     planned, values = len(adjusted), iter(adjusted)
     for rows in batches:
         for row in rows:
             finish(row, float(next(values)), planned, config)
-    return [_conclude(system, reference, rows, primary, config)
+    return [_conclude(system, reference, rows, primary, metric, config)
             for system, rows, primary in zip(systems, batches, primaries)]
 
 
-def _dimensions_only(first: System, second: System, corpus: str) -> bool:
-    return any(not one.labels for system in (first, second)
-               for one in system.cells[corpus].values())
+def _nothing_common(first: System, second: System, metric: str) -> EmokitError:
+    if set(first.cells) & set(second.cells):
+        kind, other = ("dimensions", "classes") if metric == CCC else ("classes", "dimensions")
+        return EmokitError(
+            f"'{first.name}' and '{second.name}' have no {kind} in common that both predict. "
+            f"Evaluate each by itself, or compare systems whose --target has {kind}; "
+            f"{other} are compared by themselves."
+        )
+    return EmokitError(
+        f"'{first.name}' and '{second.name}' have no corpus in common: "
+        f"{', '.join(sorted(first.cells)) or 'none'} against "
+        f"{', '.join(sorted(second.cells)) or 'none'}. Compare groups over the same corpora."
+    )
 
 
-def _conclude(first, second, rows, primary, config) -> Comparison:
+def _conclude(first, second, rows, primary, metric, config) -> Comparison:
     left_out = {
         first.name: sorted(set(first.cells) - set(second.cells)),
         second.name: sorted(set(second.cells) - set(first.cells)),
     }
     notes = [f"Only '{name}' has {', '.join(names)}: left out."
              for name, names in left_out.items() if names]
-    dimensional = [corpus for corpus in sorted(set(first.cells) & set(second.cells))
-                   if _dimensions_only(first, second, corpus)]
-    if dimensional:
-        notes.append(f"Dimensions only, no classes to compare: {', '.join(dimensional)}.")
+    scored = {row["corpus"] for row in rows}
+    others = sorted((set(first.cells) & set(second.cells)) - scored)
+    if others:
+        what = "No dimension that both predict" if metric == CCC else (
+            "Dimensions only, no classes to compare")
+        notes.append(f"{what}: {', '.join(others)}.")
     if primary == "swap":
         notes.append("Not every corpus has three seeds of both systems: this compares these "
                      "trained models, not the methods behind them.")
-    if config.mcnemar and any(max(row["seeds_a"], row["seeds_b"]) > 1 for row in rows):
+    if metric != CCC and config.mcnemar and any(
+            max(row["seeds_a"], row["seeds_b"]) > 1 for row in rows):
         notes.append("McNemar's test is on the first seed of each system.")
-    return Comparison(first.name, second.name, primary, rows, _over(rows, config), left_out,
-                      sentence(first.name, second.name, rows, primary, config), notes, config)
+    return Comparison(first.name, second.name, primary, metric, rows, _over(rows, metric, config),
+                      left_out, sentence(first.name, second.name, rows, primary, config), notes,
+                      config)
 
 
 def sentence(first: str, second: str, rows: Sequence[dict[str, Any]], primary: str,
@@ -171,7 +221,10 @@ def sentence(first: str, second: str, rows: Sequence[dict[str, Any]], primary: s
     if primary == "swap" and len(kinds) == 1:
         test = f"swap test by {kinds.pop()}"
     correction = "Holm" if config.correction == "holm" else "uncorrected"
-    noun = "corpus" if len(rows) == 1 else "corpora"
+    n = len({row["corpus"] for row in rows})
+    noun = "corpus" if n == 1 else "corpora"
+    if rows and "dimension" in rows[0]:
+        noun = f"dimension{'s' if len(rows) > 1 else ''} of {n} {noun} by CCC"
     text = (f"{first} is better than {second} on {better} of {len(rows)} {noun} "
             f"({correction}, {test}), worse on {worse}")
     undecidable = sum(bool(row["too_few"]) or math.isnan(row["p"]) for row in rows)
@@ -180,8 +233,12 @@ def sentence(first: str, second: str, rows: Sequence[dict[str, Any]], primary: s
     return text + "."
 
 
-def _over(rows, config) -> dict[str, Any]:
-    deltas = np.array([row["delta"] for row in rows], float)
+def _over(rows, metric: str, config) -> dict[str, Any]:
+    by_corpus: dict[str, list[float]] = {}
+    for row in rows:
+        by_corpus.setdefault(row["corpus"], []).append(row["delta"])
+    # dimensions of one corpus hang together: their mean is one unit
+    deltas = np.array([np.mean(values) for values in by_corpus.values()], float)
     undefined = int(np.isnan(deltas).sum())
     signs, ranks = over_corpora.sign_test(deltas), over_corpora.wilcoxon(deltas)
     usable = not undefined or (config.skip_undefined and undefined < len(deltas))
@@ -190,47 +247,10 @@ def _over(rows, config) -> dict[str, Any]:
     notes = [f"{undefined} undefined corpora left out of the tests"] if undefined else []
     notes += [note for note in (signs.note, interval.note) if note]
     return {
-        "corpora": len(rows), "metric": config.metric, "better": signs.better,
+        "corpora": len(deltas), "metric": metric, "better": signs.better,
         "worse": signs.worse, "ties": signs.ties, "undefined": undefined, "sign_p": signs.p,
         "wilcoxon_w": ranks.statistic, "wilcoxon_p": ranks.p,
         "mean_delta": float(np.nanmean(deltas)) if usable else NAN,
         "mean_low": interval.low if usable else NAN,
         "mean_high": interval.high if usable else NAN, "notes": "; ".join(notes),
     }
-
-
-def write_comparison(folder: str | Path, comparison: Comparison) -> list[Path]:
-    """Write comparison.csv (a row per corpus), comparison.json and comparison.md."""
-    folder, c = Path(folder), comparison
-    flat = render(c.rows, "csv") + "\n"
-    return [
-        write_text(folder / "comparison.csv", flat),
-        write_json(folder / "comparison.json", {
-            "first": c.first, "second": c.second, "sentence": c.sentence, "rows": c.rows,
-            "overall": c.overall, "left_out": c.left_out, "notes": c.notes, "legend": LEGEND,
-            "settings": dataclasses.asdict(c.config), "versions": versions(),
-            "tests": {"primary": c.primary, "swap": "cluster swap test",
-                      "combined": "t over cluster jackknife and seeds",
-                      "mcnemar": c.config.mcnemar_form, "correction": c.config.correction,
-                      "corpora": "sign test, Wilcoxon signed rank"},
-        }),
-        write_text(folder / "comparison.md", c.text("markdown") + "\n\n"
-                   + overall_text(c) + "\n"),
-    ]
-
-
-def overall_text(comparison: Comparison) -> str:
-    """Say the corpora-level block in words."""
-    over = comparison.overall
-
-    def p(value):
-        return "–" if math.isnan(value) else f"{value:.4g}"
-
-    mean = "–" if math.isnan(over["mean_delta"]) else f"{100 * over['mean_delta']:+.1f} points"
-    if not math.isnan(over["mean_low"]):
-        mean += f" [{100 * over['mean_low']:+.1f}, {100 * over['mean_high']:+.1f}]"
-    name = {"uar": "UAR", "wa": "WA", "macro_f1": "macro F1"}[over["metric"]]
-    text = (f"Over corpora like these: {over['better']} with higher {name}, {over['worse']} with "
-            f"lower, {over['ties']} tied (sign test p {p(over['sign_p'])}, Wilcoxon p "
-            f"{p(over['wilcoxon_p'])}); mean difference {mean}.")
-    return text + (f" {over['notes'][0].upper()}{over['notes'][1:]}." if over["notes"] else "")

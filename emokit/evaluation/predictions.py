@@ -84,10 +84,12 @@ class Predictions:
             return self
         unknown = self.table["truth"].isna() | (self.table["truth"] == "")
         unknown &= self.table[known].notna().any(axis=1)
-        if not unknown.any():
-            return self
+        return self.part(~unknown.to_numpy()) if unknown.any() else self
+
+    def part(self, kept: np.ndarray) -> Predictions:
+        """Give some of the utterances, [N] bool; what was checked is not checked again."""
         part = copy.copy(self)
-        object.__setattr__(part, "table", self.table[~unknown].reset_index(drop=True))
+        object.__setattr__(part, "table", self.table[kept].reset_index(drop=True))
         return part
 
     @property

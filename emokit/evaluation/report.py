@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +11,34 @@ from emokit.core.files import write_text
 from emokit.core.page import facts_html, page, render
 from emokit.corpora.utterance import DIMENSIONS
 from emokit.evaluation import figures
-from emokit.evaluation.comparison import Comparison, overall_text
-from emokit.evaluation.contrast import LEGEND
+from emokit.evaluation.comparison import Comparison, where_of
+from emokit.evaluation.comparison_files import overall_text
+from emokit.evaluation.contrast import CCC
 from emokit.evaluation.summary import CLASS_COLUMNS, Summary, versions
 from emokit.evaluation.tables import NOTHING, Column, cell
 
 
-def write_report(path: str | Path, summary: Summary, comparison: Comparison | None = None,
-                 **facts: Any) -> Path:
+def write_report(path: str | Path, summary: Summary, *comparisons: Comparison, **facts: Any
+                 ) -> Path:
     """Write report.html; see `report_html`."""
-    return write_text(path, report_html(summary, comparison, **facts))
+    return write_text(path, report_html(summary, *comparisons, **facts))
 
 
-def report_html(summary: Summary, comparison: Comparison | None = None, *,
-                title: str = "", history: Iterable[Mapping[str, Any]] = (),
+def report_html(summary: Summary, *comparisons: Comparison, title: str = "",
+                history: Iterable[Mapping[str, Any]] = (),
                 parameters: Mapping[str, Any] | None = None) -> str:
     """Give the page: equal input, equal bytes; everything from a corpus is escaped.
 
     Args:
         summary: of the systems, first the one that the report is about.
-        comparison: of the first two, if there is a second.
+        comparisons: of the first two, if there is a second: of classes, dimensions, or both.
         title: heading; made from the names of the systems if empty.
         history: rows with `epoch`, `corpus`, `loss`, `dev_uar`, `learning_rate`; by default
             those among the systems' facts.
         parameters: part to number of parameters; by default among the first system's facts.
     """
     systems = list(summary.facts)
-    names = " against ".join(systems[:2]) if comparison else ", ".join(systems)
+    names = " against ".join(systems[:2]) if comparisons else ", ".join(systems)
     main = summary.facts[systems[0]] if systems else {}
     history = list(history) or list(main.get("history") or [])
     body = render(
@@ -45,26 +46,25 @@ def report_html(summary: Summary, comparison: Comparison | None = None, *,
         lead=facts_html(_lead(summary)), summary=_table(summary.rows, _summary_columns(summary)),
         overall=_table([row for row in summary.overall if row["corpora"] > 1],
                        _overall_columns(summary)),
+        has_classes=any(row["k"] for row in summary.rows),
+        has_dimensions=any(f"ccc_{name}" in row for row in summary.rows for name in DIMENSIONS),
         several=len(systems) > 1, notes=[row for row in summary.rows if row["notes"]],
-        comparison=comparison, compared=_compared(comparison), legend=_legend(comparison),
-        every=_table(comparison.rows, _EVERY_TEST) if comparison else None,
-        effects=_table(comparison.rows, _EFFECTS) if comparison else None,
-        over=overall_text(comparison) if comparison else "",
+        comparisons=[_compared(one) for one in comparisons],
         bars=figures.bars(summary.rows, systems) if any(row["k"] for row in summary.rows) else "",
         confusions=_confusions(summary, systems), curves=figures.learning_curves(history),
         recalls=_recalls(summary),
         rates=_rates(history),
         parameters=_parameters(parameters or main.get("parameters") or {}),
         partitions=_partitions(summary), waivers=_waivers(summary),
-        origin=_origin(summary, comparison), alpha=summary.config.alpha,
+        origin=_origin(summary, comparisons), alpha=summary.config.alpha,
         cluster=summary.config.cluster, interval=summary.config.interval,
     )
-    return page(title or f"Evaluation: {names}", body, _subtitle(summary, comparison))
+    return page(title or f"Evaluation: {names}", body, _subtitle(summary, comparisons))
 
 
-def _subtitle(summary: Summary, comparison: Comparison | None) -> str:
-    if comparison:
-        return comparison.sentence
+def _subtitle(summary: Summary, comparisons: Sequence[Comparison]) -> str:
+    if comparisons:
+        return " ".join(one.sentence for one in comparisons)
     words = []
     for row in summary.overall:
         noun = "corpus" if row["corpora"] == 1 else "corpora, mean"
@@ -75,11 +75,15 @@ def _subtitle(summary: Summary, comparison: Comparison | None) -> str:
 
 def _means(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Give (metric, value) of a system's means: UAR of classes, CCC of dimensions."""
-    found = [(f"CCC {name}", f"{row[f'ccc_{name}']:.3f}") for name in DIMENSIONS
+    found = [(f"CCC {name}", _plain(row[f"ccc_{name}"])) for name in DIMENSIONS
              if f"ccc_{name}" in row]
     if row["left_out"] or not found or not math.isnan(row["uar"]):
         found.insert(0, ("UAR", NOTHING if math.isnan(row["uar"]) else f"{100 * row['uar']:.1f} %"))
     return found
+
+
+def _plain(value: float) -> str:
+    return NOTHING if math.isnan(value) else f"{value:.3f}"
 
 
 def _lead(summary: Summary) -> dict[str, Any]:
@@ -91,7 +95,11 @@ def _lead(summary: Summary) -> dict[str, Any]:
         "seeds": max((row["seeds"] for row in rows), default=0),
     }
     for row in summary.overall:
-        for metric, value in _means(row):
+        values = [row[f"ccc_{name}"] for name in DIMENSIONS if f"ccc_{name}" in row]
+        means = [pair for pair in _means(row) if not pair[0].startswith("CCC")]
+        # of dimensions one number; each stands in the table
+        for metric, value in [*means, *([("CCC", _plain(math.fsum(values) / len(values)))]
+                                        if values else [])]:
             facts[f"{'mean ' if row['corpora'] > 1 else ''}{metric}, {row['system']}"] = value
     return facts
 
@@ -111,10 +119,10 @@ def _overall_columns(summary: Summary) -> list[Column]:
 
 
 def _summary_columns(summary: Summary) -> list[Column]:
-    kind = Column("partition_kind", "Partition")
+    kind = Column("partition_name", "Partition")
     columns = [column for column in summary.columns()
                if column.name != "system" or len(summary.facts) > 1]
-    several = any(row["partition_kind"] for row in summary.rows)
+    several = any(row["partition_name"] for row in summary.rows)
     return [*columns[:2], kind, *columns[2:]] if several else columns
 
 
@@ -125,12 +133,23 @@ def _table(rows, columns) -> dict[str, Any]:
             "numeric": [index for index, column in enumerate(columns) if column.kind != "text"]}
 
 
-def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
-    return _table(comparison.rows, comparison.columns()) if comparison else None
+def _compared(comparison: Comparison) -> dict[str, Any]:
+    """Give one comparison for the template: its tables, words and legend."""
+    of_values = comparison.metric == CCC
+    every = [column for column in _EVERY_TEST
+             if any(column.name in row for row in comparison.rows)]
+    return {"first": comparison.first, "second": comparison.second, "metric": comparison.metric,
+            "primary": comparison.primary, "cluster": comparison.config.cluster,
+            "table": _table(comparison.rows, comparison.columns()),
+            "legend": list(comparison.legend.items()), "over": overall_text(comparison),
+            "every": _table(comparison.rows, every),
+            "effects": _table(comparison.rows, _VALUES if of_values else _EFFECTS),
+            "notes": comparison.notes,
+            "noted": [(where_of(row), row["notes"]) for row in comparison.rows if row["notes"]]}
 
 
 _EVERY_TEST = (
-    Column("corpus", "Corpus"), Column("swap_p", "Swap", "p"),
+    Column("corpus", "Corpus"), Column("dimension", "Dimension"), Column("swap_p", "Swap", "p"),
     Column("combined_p", "Combined", "p"), Column("obuchowski_p", "Obuchowski", "p"),
     Column("mcnemar_exact", "McNemar exact", "p"),
     Column("mcnemar_chi2", "χ²", "p"), Column("mcnemar_mid_p", "mid-p", "p"),
@@ -147,11 +166,12 @@ _EFFECTS = (
 )
 
 
-def _legend(comparison: Comparison | None) -> list[tuple[str, str]]:
-    if comparison is None:
-        return []
-    return [(mark, words) for mark, words in LEGEND.items()
-            if any(mark in row["marks"].split() for row in comparison.rows)]
+_VALUES = (
+    Column("corpus", "Corpus"), Column("dimension", "Dimension"),
+    Column("delta_ccc", "Δ CCC", "change_interval"), Column("rmse_a", "RMSE first", "number"),
+    Column("rmse_b", "RMSE second", "number"), Column("sd_a", "± seeds, first", "number"),
+    Column("sd_b", "± seeds, second", "number"),
+)
 
 
 def _confusions(summary: Summary, systems) -> list[dict[str, Any]]:
@@ -222,7 +242,7 @@ def _waivers(summary: Summary) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _origin(summary: Summary, comparison: Comparison | None) -> list[tuple[str, str]]:
+def _origin(summary: Summary, comparisons: Sequence[Comparison]) -> list[tuple[str, str]]:
     lines = []
     for system, facts in summary.facts.items():
         seeds = sorted({seed for detail in summary.details if detail["system"] == system
@@ -236,12 +256,14 @@ def _origin(summary: Summary, comparison: Comparison | None) -> list[tuple[str, 
     labels = {detail["corpus"]: ", ".join(detail["labels"]) for detail in summary.details}
     lines += [(f"{corpus}, label order", words) for corpus, words in labels.items() if words]
     lines.append(("evaluated with", _listed(versions())))
-    config = comparison.config if comparison else summary.config
+    config = comparisons[0].config if comparisons else summary.config
     lines.append(("seed of the draws", str(config.seed)))
-    if comparison:
-        lines.append(("tests", f"{comparison.primary} on {config.metric}, clusters: "
-                      f"{config.cluster}, level {config.alpha:g}, correction "
-                      f"{config.correction}, McNemar {config.mcnemar_form}"))
+    for one in comparisons:
+        of_values = one.metric == CCC
+        lines.append((f"tests of {'dimensions' if of_values else 'classes'}",
+                      f"{one.primary} on {one.metric}, clusters: {config.cluster}, level "
+                      f"{config.alpha:g}, correction {config.correction}"
+                      + ("" if of_values else f", McNemar {config.mcnemar_form}")))
     return lines
 
 

@@ -14,15 +14,11 @@ import numpy as np
 from emokit.core.config import from_mapping, knob
 from emokit.core.errors import EmokitError
 from emokit.core.files import write_json, write_text
-from emokit.core.seeding import generator
 from emokit.corpora.utterance import DIMENSIONS
-from emokit.evaluation import metrics
-from emokit.evaluation.clusters import bootstrap, jackknife, leave_one_out
-from emokit.evaluation.counts import (MEASURES, PREDICTED, RIGHT, TRUE, _divide, macro_f1, moments,
-                                      uar, uar_present, wa)
 from emokit.evaluation.predictions import Predictions
-from emokit.evaluation.results import NAN, Interval
-from emokit.evaluation.systems import CLUSTERS, System, align
+from emokit.evaluation.results import NAN
+from emokit.evaluation.scoring import score_classes, score_dimension
+from emokit.evaluation.systems import CLUSTERS, System, partition_name
 from emokit.evaluation.tables import Column, best_by, render
 
 CLASS_COLUMNS = (
@@ -90,19 +86,18 @@ class Summary:
         level = f"UAR [{100 * (1 - self.config.alpha):g} %]"
         columns = [dataclasses.replace(column, head=level) if column.name == "uar" else column
                    for column in (*COLUMNS, *ccc)]
-        return [column for column in columns
-                if column.kind in ("text", "count") or any(
+        lost = () if any(row["k"] for row in self.rows) else ("k",)
+        return [column for column in columns if column.name not in lost
+                and (column.kind in ("text", "count") or any(
                     not math.isnan(row.get(column.name, NAN)) for row in self.rows)
-                or column.name in kept]
+                    or column.name in kept)]
 
     def header(self) -> list[str]:
         """Say for each corpus what the numbers rest on: partition, label list, scoring rule."""
         lines = {}
         for row, detail in zip(self.rows, self.details):
-            facts = (self.facts[row["system"]].get("partitions") or {}).get(row["corpus"]) or {}
-            shares = ", shares speakers (o)" if facts.get("speaker_disjoint") is False else ""
-            words = [f"{row['partition'] or 'partition unknown'}"
-                     + (f" ({row['partition_kind']}{shares})" if row["partition_kind"] else shares)]
+            words = [row["partition"] or "partition unknown"]
+            words[0] += f" ({row['partition_name']})" if row["partition_name"] else ""
             words += [f"classes {', '.join(detail['labels'])}"] if detail["labels"] else []
             words += [f"scoring {row['scoring']}"] if row["scoring"] else []
             lines.setdefault(row["corpus"], f"{row['corpus']}: {'; '.join(words)}")
@@ -158,7 +153,7 @@ def _score(system: System, corpus: str, config: Config) -> tuple[dict, dict]:
         "system": system.name, "corpus": corpus, "partition": first.partition, "n": len(first),
         "k": len(first.labels), "seeds": len(cells),
         "partition_kind": facts.get("kind", ""), "partition_words": facts.get("words", ""),
-        "scoring": system.facts.get("scoring", ""),
+        "partition_name": partition_name(facts), "scoring": system.facts.get("scoring", ""),
     }
     detail = {"system": system.name, "corpus": corpus, "labels": list(first.labels),
               "seed_values": sorted(cells)}
@@ -166,9 +161,9 @@ def _score(system: System, corpus: str, config: Config) -> tuple[dict, dict]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing are NaN, as documented
         if first.labels:
-            _score_classes(system, corpus, config, row, detail, notes)
+            score_classes(system, corpus, config, row, detail, notes)
         for name in first.dimensions:
-            _score_dimension(name, list(cells.values()), config, row, notes)
+            score_dimension(system, corpus, name, config, row, notes)
     row.setdefault("speakers", _n_speakers(first) or None)
     row["notes"] = "; ".join(notes)
     return row, detail
@@ -178,97 +173,6 @@ def _n_speakers(predictions: Predictions) -> int:
     if "speaker" not in predictions.table:
         return 0
     return len({name for name in predictions.table["speaker"] if name})
-
-
-def _score_classes(system, corpus, config, row, detail, notes) -> None:
-    cells = system.cells[corpus]
-    aligned = align(corpus, [cells], config.cluster, [system.name])
-    counts = aligned.counts(0)
-    totals = counts.sum(1)
-    support = totals[0, TRUE]
-    scores = {"uar": uar(totals), "wa": wa(totals), "macro_f1": macro_f1(totals)}
-    absent = [label for label, n in zip(aligned.labels, support) if not n]
-    if absent and len(aligned.truth):
-        notes.append(f"UAR undefined: no utterance of {', '.join(absent)} in truth")
-    notes.extend(aligned.notes)
-    row.update(n=len(aligned.truth), chance=1 / len(aligned.labels),
-               speakers=aligned.speakers or None, clusters=len(aligned.cluster_names),
-               cluster=aligned.kind)
-    for name, values in scores.items():
-        row[name] = float(values.mean())
-        row[f"{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else NAN
-    interval = _interval(counts, row["uar"], config, corpus)
-    row.update(uar_low=interval.low, uar_high=interval.high,
-               uar_present=float(uar_present(totals).mean()), k_present=int((support > 0).sum()))
-    if interval.note and not math.isnan(row["uar"]):
-        notes.append(interval.note)
-    row["ece"] = _ece(cells)
-    row.update(_speakers(counts, aligned))
-    right, predicted = totals[:, RIGHT], totals[:, PREDICTED]
-    detail.update(
-        support=support.astype(int).tolist(),
-        recall=_divide(right, totals[:, TRUE]).mean(0).tolist(),
-        precision=_divide(right, predicted).mean(0).tolist(),
-        confusion=_confusion(aligned).tolist(), seed_uar=scores["uar"].tolist(),
-    )
-
-
-def _interval(counts, estimate, config, corpus) -> Interval:
-    if config.interval == "bootstrap":
-        rng = generator(config.seed, "bootstrap", corpus)
-        return bootstrap(counts, None, MEASURES["uar"], rng, config.bootstrap_draws, config.alpha)
-    return jackknife(estimate, leave_one_out(counts, MEASURES["uar"]), config.alpha)
-
-
-def _ece(cells) -> float:
-    values = []
-    for one in (one.classified() for one in cells.values()):
-        probabilities = one.probabilities
-        if probabilities is None:
-            return NAN
-        values.append(metrics.ece(one.table["truth"], probabilities, labels=one.labels))
-    return float(np.mean(values))
-
-
-def _speakers(counts, aligned) -> dict[str, Any]:
-    """Give the worst and best cluster's UAR, among those with every class."""
-    values = uar(counts).mean(0)
-    if aligned.unclustered or np.isnan(values).all():
-        return {"worst_speaker": "", "worst_speaker_uar": NAN,
-                "best_speaker": "", "best_speaker_uar": NAN}
-    low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
-    return {"worst_speaker": aligned.cluster_names[low], "worst_speaker_uar": float(values[low]),
-            "best_speaker": aligned.cluster_names[high], "best_speaker_uar": float(values[high])}
-
-
-def _confusion(aligned) -> np.ndarray:
-    k, answers = len(aligned.labels), aligned.answers[0]
-    cells = np.broadcast_to(aligned.truth, answers.shape) * (k + 1) + answers
-    matrix = np.bincount(cells.reshape(-1), minlength=k * (k + 1)).reshape(k, k + 1)
-    return matrix if matrix[:, k].any() else matrix[:, :k]
-
-
-def _score_dimension(name, several, config, row, notes) -> None:
-    values = []
-    sums = []
-    for one in several:
-        truth = one.table[f"truth_{name}"].to_numpy(float)
-        prediction = one.table[name].to_numpy(float)
-        known = ~np.isnan(truth)
-        row[f"n_{name}"] = int(known.sum())
-        truth, prediction = truth[known], prediction[known]
-        values.append([metrics.ccc(truth, prediction), metrics.rmse(truth, prediction),
-                       metrics.pearson(truth, prediction)])
-        speakers = (one.table["speaker"] if "speaker" in one.table else one.table["utterance"])
-        names, codes = np.unique(speakers.to_numpy(object)[known].astype(str), return_inverse=True)
-        sums.append(moments(truth, prediction, codes, len(names)))
-    for label, value in zip(("ccc", "rmse", "pearson"), np.mean(values, 0)):
-        row[f"{label}_{name}"] = float(value)
-    interval = jackknife(row[f"ccc_{name}"], leave_one_out(np.stack(sums), MEASURES["ccc"]),
-                         config.alpha)
-    row[f"ccc_{name}_low"], row[f"ccc_{name}_high"] = interval.low, interval.high
-    if interval.note and interval.note not in notes:
-        notes.append(interval.note)
 
 
 def _overall(name: str, rows: list[dict], config: Config) -> dict[str, Any]:
@@ -282,10 +186,19 @@ def _overall(name: str, rows: list[dict], config: Config) -> dict[str, Any]:
     for metric in ("uar", "wa", "macro_f1", "ece"):
         values = [one[metric] for one in kept]
         row[metric] = float(np.mean(values)) if values else NAN
+    lost = 0
     for name in DIMENSIONS:
         values = [one[f"ccc_{name}"] for one in rows if f"ccc_{name}" in one]
+        known = [value for value in values if not math.isnan(value)]
+        lost += len(values) - len(known)
         if values:
-            row[f"ccc_{name}"] = float(np.mean(values))
+            kept = known if config.skip_undefined else values
+            row[f"ccc_{name}"] = float(np.mean(kept)) if kept else NAN
+    if lost and config.skip_undefined:
+        row["corpus"] += f", {lost} undefined CCC left out"
+    if any(f"ccc_{name}" in row and f"ccc_{name}" not in one for one in rows
+           for name in DIMENSIONS):
+        row["corpus"] += ", CCC over those that have it"
     row["n"] = sum(one["n"] for one in rows)
     return row
 

@@ -9,10 +9,24 @@ from typing import Any
 import numpy as np
 
 from emokit.core.errors import EmokitError, ManifestError, choices, culprits
-from emokit.evaluation.counts import class_counts
+from emokit.evaluation.counts import class_counts, moments
 from emokit.evaluation.predictions import Predictions, concatenate
 
 CLUSTERS = ("speaker", "session", "dialogue", "utterance")
+SHARES = "shares speakers"
+SAME_TRUTH = 1e-4
+"""How far two tables may differ in a true value: other toolkits print four digits."""
+
+
+def partition_name(facts: Mapping[str, Any]) -> str:
+    """Name a scheme for a table: its kind, and that it shares speakers if it does; '' if unknown.
+
+    Example:
+        >>> partition_name({"kind": "text", "speaker_disjoint": False})
+        'text, shares speakers'
+    """
+    shares = facts.get("speaker_disjoint") is False
+    return ", ".join(word for word in (facts.get("kind", ""), SHARES if shares else "") if word)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +73,8 @@ class Aligned:
     """Predictions of one corpus by several systems over the same utterances.
 
     Args:
-        truth: [N] class indices.
+        labels: class list; empty for a dimension.
+        truth: [N] class indices, or true values.
         answers: for each system [M, N], M seeds in rising order.
         clusters: [N] in 0 … S−1.
         kind: what a cluster is.
@@ -78,7 +93,14 @@ class Aligned:
     notes: tuple[str, ...]
 
     def counts(self, system: int) -> np.ndarray:
-        """Class counts [M, S, 3, K] of one system."""
+        """Class counts [M, S, 3, K] of one system; of a dimension moments [M, S, 6]."""
+        if not self.labels:
+            # CCC is that of values less a constant; large ones would eat the digits of the sums
+            centre = self.truth.mean() if len(self.truth) else 0.0
+            return np.stack([
+                moments(self.truth - centre, answers - centre, self.clusters,
+                        len(self.cluster_names))
+                for answers in self.answers[system]])
         return np.stack([
             class_counts(self.truth, answers, len(self.labels), self.clusters,
                          len(self.cluster_names))
@@ -87,59 +109,96 @@ class Aligned:
 
 
 def align(corpus: str, sides: list[Mapping[int, Predictions]], cluster: str = "speaker",
-          names: Iterable[str] = ()) -> Aligned:
-    """Pair the predictions of one corpus by utterance, where its class is known.
+          names: Iterable[str] = (), dimension: str = "") -> Aligned:
+    """Pair the predictions of one corpus by utterance, where what is predicted is known.
 
     Args:
         sides: predictions by seed of each system.
         cluster: what hangs together; what is unknown falls back, session and dialogue to
             speaker, speaker to utterance, with a note.
         names: of the systems, for messages.
+        dimension: `arousal`, `valence` or `dominance`; the class if empty.
 
     Raises:
         ManifestError: label lists, sets of utterances, truths or speakers differ; three culprits.
+            A dimension that a table lacks, or does not predict for an utterance that has it.
     """
     if cluster not in CLUSTERS:
         raise EmokitError(f"Unknown cluster '{cluster}'. {choices(cluster, CLUSTERS)}")
     names = list(names) or [f"system {index + 1}" for index in range(len(sides))]
-    ordered = [[side[seed].classified() for seed in sorted(side)] for side in sides]
-    first = ordered[0][0]
-    titles = [[f"{name}, seed {seed}" for seed in sorted(side)] for name, side in zip(names, sides)]
-    for predictions, title in zip(sum(ordered, []), sum(titles, [])):
-        _check_pair(corpus, first, titles[0][0], predictions, title)
-    every = sum(ordered, [])
+    titles = [f"{name}, seed {seed}" for name, side in zip(names, sides) for seed in sorted(side)]
+    every = [side[seed] for side in sides for seed in sorted(side)]
+    if dimension:
+        every = [_rated(corpus, one, dimension, title) for one, title in zip(every, titles)]
+        truths = [one.table[f"truth_{dimension}"].to_numpy(float) for one in every]
+        answers = [one.table[dimension].to_numpy(float) for one in every]
+    else:
+        every = [one.classified() for one in every]
+        _check_labels(corpus, every, titles)
+        truths, answers = [one.truth for one in every], [one.answers for one in every]
+    what = f"'{corpus}', {dimension}," if dimension else f"'{corpus}'"
+    for one, truth, title in zip(every, truths, titles):
+        _check_pair(what, (every[0], truths[0], titles[0]), (one, truth, title))
     speakers = _merged(corpus, "speaker", every)
     clusters, cluster_names, kind, notes = _clusters(corpus, cluster, every, speakers)
+    split = iter(answers)
     return Aligned(
-        first.labels, first.utterances, first.truth,
-        tuple(np.stack([one.answers for one in side]) for side in ordered),
+        () if dimension else every[0].labels, every[0].utterances, truths[0],
+        tuple(np.stack([next(split) for _ in side]) for side in sides),
         clusters, cluster_names, kind, kind == "utterance",
         len(set(speakers.tolist()) - {""}), tuple(notes),
     )
 
 
-def _check_pair(corpus, first, first_title, other, title) -> None:
-    if other is first:
-        return
-    if other.labels != first.labels:
+def _rated(corpus: str, predictions: Predictions, dimension: str, title: str) -> Predictions:
+    """Keep the utterances whose dimension is known, and hold their predictions to be there."""
+    if dimension not in predictions.dimensions:
         raise ManifestError(
-            f"Label lists of '{corpus}' differ: {', '.join(first.labels)} ({first_title}), "
-            f"{', '.join(other.labels)} ({title}). Compare systems with the same labels in the "
-            "same order."
+            f"Predictions of '{corpus}' lack {dimension} or truth_{dimension} ({title}). Predict "
+            "with systems that both learnt it."
         )
-    if not np.array_equal(first.utterances, other.utterances):
-        here, there = set(first.utterances), set(other.utterances)
-        parts = [f"{len(only)} only in {where}: {culprits(sorted(only))}"
-                 for only, where in ((here - there, first_title), (there - here, title)) if only]
+    known = predictions.table[f"truth_{dimension}"].notna().to_numpy()
+    if not known.all():
+        predictions = predictions.part(known)
+    missing = ~np.isfinite(predictions.table[dimension].to_numpy(float))
+    if missing.any():
         raise ManifestError(
-            f"Predictions for '{corpus}' are over different utterances; {'; '.join(parts)}. "
+            f"'{corpus}' has {dimension} of {int(missing.sum())} utterances that are not "
+            f"predicted ({title}): {culprits(predictions.utterances[missing])}. Give a number for "
+            f"each, or leave their truth_{dimension} empty."
+        )
+    return predictions
+
+
+def _check_labels(corpus: str, every, titles) -> None:
+    for other, title in zip(every, titles):
+        if other.labels != every[0].labels:
+            raise ManifestError(
+                f"Label lists of '{corpus}' differ: {', '.join(every[0].labels)} ({titles[0]}), "
+                f"{', '.join(other.labels)} ({title}). Compare systems with the same labels in "
+                "the same order."
+            )
+
+
+def _check_pair(what: str, first, second) -> None:
+    """Refuse tables of different utterances or truths; each is (predictions, truth, title)."""
+    (one, truth, title), (other, other_truth, other_title) = first, second
+    if one is other:
+        return
+    if not np.array_equal(one.utterances, other.utterances):
+        here, there = set(one.utterances), set(other.utterances)
+        parts = [f"{len(only)} only in {where}: {culprits(sorted(only))}"
+                 for only, where in ((here - there, title), (there - here, other_title)) if only]
+        raise ManifestError(
+            f"Predictions for {what} are over different utterances; {'; '.join(parts)}. "
             "Predict the same partition with both."
         )
-    differing = np.flatnonzero(first.truth != other.truth)
+    differing = np.flatnonzero(np.abs(truth - other_truth) > SAME_TRUTH)
     if differing.size:
         raise ManifestError(
-            f"Truths of '{corpus}' differ between {first_title} and {title} for {differing.size} "
-            f"utterances: {culprits(first.utterances[differing])}. Predict from the same build."
+            f"Truths of {what} differ between {title} and {other_title} for {differing.size} "
+            f"utterances: {culprits(one.utterances[differing])}. Predict from the same build"
+            f"{', on the same scale' if truth.dtype.kind == 'f' else ''}."
         )
 
 

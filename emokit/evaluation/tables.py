@@ -25,8 +25,9 @@ class Column:
         name: key in the rows.
         head: what stands above it.
         kind: `text`, `count`, `percent` (one decimal), `points` (percent with sign), `number`,
-            `share` (percent, two decimals), `p`, or `interval`, `points_interval`,
-            `number_interval` (with `<name>_low` and `<name>_high`).
+            `change` (number with sign), `share` (percent, two decimals), `p`, or `interval`,
+            `points_interval`, `number_interval`, `change_interval` (with `<name>_low` and
+            `<name>_high`).
     """
 
     name: str
@@ -89,7 +90,7 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
     words = _number(value, column.kind.removesuffix("_interval"))
     if column.kind.endswith("interval") and f"{column.name}_low" in row:
         ends = row[f"{column.name}_low"], row.get(f"{column.name}_high")
-        words += " " + limits(*ends, column.kind == "number_interval")
+        words += " " + limits(*ends, column.kind in ("number_interval", "change_interval"))
     return words
 
 
@@ -119,6 +120,8 @@ def _number(value: Any, kind: str) -> str:
         return f"{100 * value:.2f}"
     if kind == "points":
         return f"{100 * value:+.1f}"
+    if kind == "change":
+        return f"{value:+.3f}"
     if kind == "p":
         return "<.0001" if value < 0.00005 else f"{value:.4f}".replace("0.", ".", 1)
     return f"{value:.3f}"

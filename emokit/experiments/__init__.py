@@ -7,6 +7,7 @@ PROTOCOLS = Registry("experiment", {
     "within": "emokit.experiments.matrices:within",
     "cross": "emokit.experiments.matrices:cross",
     "leave-one-corpus-out": "emokit.experiments.matrices:leave_one_corpus_out",
+    "peft": "emokit.experiments.peft:peft",
     "two-stage": "emokit.experiments.two_stage:two_stage",
 })
 """A protocol is a function (grid, request) -> report, see `emokit.experiments.protocol`."""

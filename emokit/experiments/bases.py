@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import tempfile
@@ -36,14 +37,14 @@ def choose(grid: Grid, variant: Variant, task: Task, measure: bool) -> str | Non
         None if no candidate is complete, or a probe is missing and must not be made.
     """
     found = probes(grid, variant, task, measure)
-    if not found or any(uar is None for uar in found.values()):
+    if not found or any(score is None for score in found.values()):
         return None
     sizes = {corpus.name: len(corpus.manifest) for corpus in grid.corpora}
     return max(found, key=lambda name: (found[name], sizes[name], name))
 
 
 def probes(grid: Grid, variant: Variant, task: Task, measure: bool) -> dict[str, float | None]:
-    """Give the dev UAR of the probe on each candidate, None where nobody has made it yet."""
+    """Give the dev score of the probe on each candidate, None where nobody has made it yet."""
     candidates: dict[str, Entry] = {}
     for entry in grid.complete(variant.base):
         if entry.seed == task.seed and entry.who != task.who:
@@ -60,7 +61,7 @@ def probes(grid: Grid, variant: Variant, task: Task, measure: bool) -> dict[str,
 
 
 def rows(grid: Grid) -> list[dict[str, Any]]:
-    """Give a row per cell with a chosen base and candidate: dev UAR of its probe, and whether."""
+    """Give a row per cell with a chosen base and candidate: dev score of its probe, and whether."""
     found = {}
     for variant in grid.variants.values():
         if not variant.chosen:
@@ -68,10 +69,10 @@ def rows(grid: Grid) -> list[dict[str, Any]]:
         for entry in grid.entries[variant.name]:
             corpus, = (corpus for corpus in grid.corpora if corpus.name == entry.who)
             task = Task(entry.cell, entry.who, entry.fold, entry.seed, (corpus,))
-            for name, uar in probes(grid, variant, task, False).items():
+            for name, score in probes(grid, variant, task, False).items():
                 found[entry.who, entry.fold or 0, entry.seed, name] = {
                     "corpus": entry.who, "fold": entry.fold, "seed": entry.seed,
-                    "candidate": name, "dev_uar": uar, "chosen": int(name == entry.base)}
+                    "candidate": name, "dev_score": score, "chosen": int(name == entry.base)}
     return [found[key] for key in sorted(found)]
 
 
@@ -84,15 +85,15 @@ def _probe(entry: Entry, variant: Variant, task: Task, device: str, measure: boo
              "weights": _digest(weights, weights.stat().st_mtime_ns), "rows": PROBE_ROWS}
     if path.is_file():
         known = read_json(path)
-        if {name: known.get(name) for name in facts} == facts:
-            return known["dev_uar"]
+        if "dev_score" in known and {name: known.get(name) for name in facts} == facts:
+            return known["dev_score"]
     if not measure:
         return None
     source, = sources_of(variant.config, task.corpora, task.fold)
-    uar = probe(weights, source, device)
-    log.info("probe of %s%s on %s: dev UAR %.3f", task.who, fold, entry.cell.name, uar)
-    write_json(path, {**facts, "dev_uar": uar})
-    return uar
+    score = probe(weights, source, device)
+    log.info("probe of %s%s on %s: %.3f on dev", task.who, fold, entry.cell.name, score)
+    write_json(path, {**facts, "dev_score": score})
+    return score
 
 
 @functools.lru_cache(maxsize=4096)
@@ -101,35 +102,43 @@ def _digest(path: Path, changed: int) -> str:
 
 
 def probe(weights: Path, source, device: str = "auto") -> float:
-    """Fit a logistic regression on the frozen embeddings of a model; give its UAR on dev.
+    """Fit a linear model on the frozen embeddings of another; give what selects it on dev.
 
     The model starts on the corpus as training would: shared weights of the base, normalisation
-    measured on the corpus's train. Each utterance gives its middle crop; C is chosen on dev.
+    measured on the corpus's train. Each utterance gives its middle crop; the penalty is chosen on
+    dev. Classes are a logistic regression's, dimensions ridge regressions'.
 
     Args:
         weights: checkpoint of the base.
         source: the target corpus; rows beyond `PROBE_ROWS` of a partition are thinned evenly.
 
+    Returns:
+        UAR on dev, of dimensions the mean CCC, the mean of both where there are both.
+
     Source:
         multi-corpus method, "which base"; the limits on rows and crops are ours, for speed.
     """
-    from emokit.baselines import linear
+    from emokit.baselines import fitting
+    from emokit.baselines.config import BaselineConfig
     from emokit.models.settings import ModelSettings
-    from emokit.training.predict import place
-    from emokit.training.selection import class_figures
+    from emokit.training.predict import on_own_answers, place
+    from emokit.training.selection import figures
     from emokit.training.start import make_model
 
     model, found = make_model(ModelSettings(), [source], 0, weights, {}, "head")
     place(model, device_of(device))
-    parts = {}
-    for partition in ("train", "dev"):
-        rows_ = source.rows[partition]
-        if len(rows_) > PROBE_ROWS:
-            rows_ = rows_[np.linspace(0, len(rows_) - 1, PROBE_ROWS).round().astype(int)]
-        parts[partition] = _embeddings(model, source, rows_, found.facts["window"]), \
-            source.classes[rows_]
-    fitted = linear.fit(*parts["train"], *parts["dev"], len(source.head_labels), "logistic")
-    return class_figures(fitted.probabilities(parts["dev"][0]), parts["dev"][1])[0]
+    rows_ = {partition: _thinned(source.rows[partition]) for partition in ("train", "dev")}
+    source = dataclasses.replace(source, rows=rows_)
+    parts = {name: _embeddings(model, source, some, found.facts["window"])
+             for name, some in rows_.items()}
+    fitted, _ = fitting.fit(source, parts, BaselineConfig(classifier="logistic"))
+    return figures(source, on_own_answers(source, "dev", fitted.answers(parts["dev"])))["score"]
+
+
+def _thinned(rows_: np.ndarray) -> np.ndarray:
+    if len(rows_) <= PROBE_ROWS:
+        return rows_
+    return rows_[np.linspace(0, len(rows_) - 1, PROBE_ROWS).round().astype(int)]
 
 
 def _embeddings(model, source, rows_, window: float | None) -> np.ndarray:

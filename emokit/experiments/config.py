@@ -47,8 +47,16 @@ class ExperimentConfig:
     regimes: list[str] = knob(
         [], "emonet: ways of training, default all of scratch, single-head, single-finetune, "
         "single-adapters, joint-norms, joint-head, joint-finetune, joint-adapters, joint, "
-        "joint+adapters. One that starts from another needs that one in the list.",
-        choices=REGIMES)
+        "joint+adapters. One that starts from another needs that one in the list. peft: single, "
+        "the default, and joint.",
+        choices=(*REGIMES, "single"))
+    methods: list[str] = knob(
+        [], "peft: rows of the table beside head, weighted_sum and finetune: adapters by name or "
+        "with settings, such as lora(where=all)+gate, and lora-all, combination-qv, combination; "
+        "default all that the encoder can take.")
+    learning_rates: list[float] = knob(
+        [], "peft: rates that each method is tried at with the first seed; dev chooses. Default: "
+        "one for each kind of method.")
     source: str | None = knob(None, "two-stage: the corpus of the first stage, acted speech.")
     onto: str | None = knob(None, "two-stage: the corpus of the second stage, natural speech.")
     recipes: str = knob("none", "two-stage: what the second stage freezes: nothing (none), or each "

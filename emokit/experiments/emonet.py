@@ -11,6 +11,7 @@ from typing import Any
 from emokit.core.config import from_mapping
 from emokit.core.errors import ConfigError, EmokitError, choices
 from emokit.core.files import write_text
+from emokit.corpora.views import split_target
 from emokit.evaluation.tables import Column, render
 from emokit.experiments import bases
 from emokit.experiments.config import REGIMES, ExperimentConfig
@@ -34,10 +35,10 @@ _GUARD_TEXT = ("Decided on dev alone: where the shared model is more than 2 poin
                "turn.")
 _BASES = (
     Column("corpus", "Corpus"), Column("fold", "Fold"), Column("seed", "Seed", "count"),
-    Column("candidate", "Candidate"), Column("dev_uar", "Dev UAR", "percent"),
+    Column("candidate", "Candidate"), Column("dev_score", "On dev", "number"),
     Column("chosen", "Chosen", "count"))
-_BASES_TEXT = ("Dev UAR of a linear probe on each candidate's frozen embeddings; the best becomes "
-               "the base.")
+_BASES_TEXT = ("UAR on dev (CCC of dimensions, the mean of both where there are both) of a linear "
+               "probe on each candidate's frozen embeddings; the best becomes the base.")
 
 
 def variants(config: TrainConfig, explicit: Mapping[str, Any], options: ExperimentConfig,
@@ -52,6 +53,10 @@ def variants(config: TrainConfig, explicit: Mapping[str, Any], options: Experime
         ConfigError: a regime without its base, or a base of another corpus where there is one.
     """
     wanted = options.regimes or list(REGIMES)
+    for name in wanted:
+        if name not in REGIMES:
+            raise ConfigError(f"--regimes is '{name}', but experiment 'emonet' has others. "
+                              f"{choices(name, REGIMES)}")
     _refuse(wanted, n_corpora)
     columns = baseline_variants(linear(options), config.target)
     for name, way in REGIMES.items():
@@ -82,19 +87,20 @@ def linear(options: ExperimentConfig) -> list[str]:
 
 
 def baseline_variants(names: Sequence[str], target: str) -> list[Variant]:
-    """Give the linear baselines that --baselines names; `embedding:PATH` has a file.
+    """Give the linear baselines that --baselines names; some have a path, `embedding:PATH`.
 
     Raises:
-        ConfigError: no such baseline, one named twice, or `embedding` without its file.
+        ConfigError: no such baseline, one named twice, or one without its path.
     """
+    from emokit.baselines import BASELINES, PATHS
     from emokit.baselines.config import BaselineConfig
 
     result = []
     for text in names:
         name, _, path = text.partition(":")
-        if name == "embedding" and not path:
-            raise ConfigError("--baselines embedding needs the encoder's file: embedding:PATH.")
-        if name != "embedding" and path:
+        if name in PATHS and not path:
+            raise ConfigError(f"--baselines {name} needs {PATHS[name]}: {name}:PATH.")
+        if name in BASELINES and name not in PATHS and path:
             raise ConfigError(f"--baselines {text}: '{name}' takes no file.")
         result.append(Variant(name, from_mapping(
             BaselineConfig, {"name": name, "path": path or None, "target": target},
@@ -116,8 +122,9 @@ def emonet(grid: Grid, request: Request) -> Report:
     guarded, problem = _guarded(grid, headline) if options.guard else (None, "")
     systems, dev, parts = fitted(grid, names)
     if guarded is not None:
-        systems[GUARDED], dev[GUARDED], parts[GUARDED] = (
-            guarded.system, guarded.dev, guarded.stored)
+        systems[GUARDED], parts[GUARDED] = guarded.system, guarded.stored
+        dev[GUARDED] = {corpus: {seed: {"uar": uar} for seed, uar in seeds.items()}
+                        for corpus, seeds in guarded.dev.items()}
     results = make_results(systems, reference, headline, dev, {
         name: one.figures() for name, one in parts.items()}, **request.settings)
     if not results.rows:
@@ -166,6 +173,9 @@ def check_names(grid: Grid, options: ExperimentConfig) -> None:
             raise ConfigError(f"{flag} is '{name}'. {choices(name, grid.variants)}")
     if not options.guard:
         return
+    if any(split_target(one.config.target)[1] for one in grid.variants.values()):
+        raise ConfigError("--guard decides by dev UAR, and the target has dimensions. Leave it "
+                          "out.")
     shared = options.headline or "joint+adapters"
     found = grid.variants.get(shared)
     base = found and (found.base or shared)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emokit.core.errors import EmokitError
 from emokit.core.files import write_text
 from emokit.evaluation import predictions as tables
-from emokit.evaluation.comparison import Comparison, compare, write_comparison
+from emokit.evaluation.comparison import (Comparison, compare, compare_dimensions,
+                                          shared_classes, shared_dimensions)
+from emokit.evaluation.comparison_files import write_comparison
 from emokit.evaluation.report import write_report
 from emokit.evaluation.summary import Config as SummaryConfig
 from emokit.evaluation.summary import Summary, summarise, write_summary
@@ -29,13 +31,13 @@ class Evaluation:
 
     Args:
         summary: metrics of every system.
-        comparison: of the first with the reference, or None.
+        comparisons: of the first with the reference: of classes, of dimensions, both or none.
         folder: where the files are.
         hints: lines that say what was done unasked, or what to do next.
     """
 
     summary: Summary
-    comparison: Comparison | None
+    comparisons: tuple[Comparison, ...]
     folder: Path
     hints: tuple[str, ...] = ()
 
@@ -74,33 +76,42 @@ def evaluate(names: Sequence[str] = (), against: str | None = None, *, find_refe
     known = {field.name for field in dataclasses.fields(SummaryConfig)}
     summary = summarise(*systems, **{key: value for key, value in settings.items()
                                      if key in known})
-    comparison = None
-    if reference is not None and _only_dimensions(*systems[:2]):
-        hints.append("These are dimensions, and the tests are of classes: both stand in the table "
-                     "with their intervals.")
-    elif reference is not None:
-        comparison = compare(*systems[:2], **settings)
-    if comparison is not None and all(row["too_few"] for row in comparison.rows):
+    comparisons = () if reference is None else _comparisons(*systems[:2], settings)
+    if comparisons and all(row["too_few"] for one in comparisons for row in one.rows):
         hints.append("Every corpus has too few test speakers for a test. With --folds auto, train "
                      "and baseline score every speaker once.")
     folder = Path(reports) / _report_name(sources, reference)
-    _write(folder, summary, comparison, systems[0])
-    return Evaluation(summary, comparison, folder, tuple(hints))
+    _write(folder, summary, comparisons)
+    return Evaluation(summary, comparisons, folder, tuple(hints))
 
 
-def _only_dimensions(first: System, second: System) -> bool:
-    """Say whether two systems share corpora, but none of whose classes both speak."""
-    both = set(first.cells) & set(second.cells)
-    return bool(both) and not any(
-        all(one.labels for system in (first, second) for one in system.cells[corpus].values())
-        for corpus in both)
+_OF_CLASSES = ("metric", "mcnemar_form")
+"""Settings of a comparison that mean nothing to dimensions."""
 
 
-def _write(folder: Path, summary, comparison, main: System) -> None:
+def _comparisons(first: System, second: System, settings: Mapping[str, Any]
+                 ) -> tuple[Comparison, ...]:
+    """Compare what both systems predict: classes, dimensions, or both.
+
+    Raises:
+        EmokitError: nothing in common, or a setting of classes where there are none.
+    """
+    classes, values = shared_classes(first, second), shared_dimensions(first, second)
+    if values and not classes:
+        for name in _OF_CLASSES:
+            if name in settings:
+                raise EmokitError(f"--{name.replace('_', '-')} is of classes, and these are "
+                                  "dimensions, which are compared by CCC. Leave it out.")
+        return tuple(compare_dimensions([first], second, **settings))
+    found = [compare(first, second, **settings)]
+    return tuple([*found, *compare_dimensions([first], second, **settings)] if values else found)
+
+
+def _write(folder: Path, summary, comparisons) -> None:
     write_summary(folder, summary)
-    if comparison is not None:
-        write_comparison(folder, comparison)
-    write_report(folder / "report.html", summary, comparison)
+    if comparisons:
+        write_comparison(folder, *comparisons)
+    write_report(folder / "report.html", summary, *comparisons)
     write_text(folder / "confusion.csv", _confusion_csv(summary))
 
 

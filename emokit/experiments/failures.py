@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
-
 from emokit.core.errors import EmokitError
+from emokit.experiments.cells import Entry
 from emokit.training.memory import is_out_of_memory
 from emokit.training.run import Cell, cell_name
-
-if TYPE_CHECKING:
-    from emokit.experiments.grid import Entry
 
 log = logging.getLogger("emokit")
 

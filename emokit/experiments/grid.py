@@ -4,93 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from emokit.baselines.config import BaselineConfig
 from emokit.core.errors import ConfigError, choices
 from emokit.core.files import write_json
 from emokit.corpora.store import open_emoset
-from emokit.corpora.views import split_target
 from emokit.evaluation.systems import System
+from emokit.experiments.cells import Entry, Place, Variant
 from emokit.experiments.failures import cell_error, warnings_once
 from emokit.experiments.systems import cells_system, score_missing
 from emokit.loading.source import count_folds, fold_of, folds_of
 from emokit.training.config import TrainConfig
-from emokit.training.run import CONFIG, FAILED, Cell, cell_name
+from emokit.training.run import CONFIG, FAILED, cell_name
 from emokit.training.train import Task, effective, fit_or_check, plan, refuse_early
 
 log = logging.getLogger("emokit")
-
-Place = tuple[str, "int | None", int]
-"""Who, fold and seed: where a cell stands within a variant."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """One column of a table: settings, fitted on every corpus, fold and seed.
-
-    Args:
-        name: as tables print it.
-        config: of `train` or of `baseline`; seeds, corpora and folds are the grid's.
-        explicit: what the user named, see `emokit.training.settings.resolve`.
-        base: variant that this one starts from; empty for random weights.
-        chosen: the base is the model of another corpus, chosen for each cell by `choose`.
-        corpora: those it is fitted on; all of the grid if empty.
-        places: only these cells; all if None.
-        folded: false for a model on the default partitions in a grid of folds.
-    """
-
-    name: str
-    config: TrainConfig | BaselineConfig
-    explicit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    base: str = ""
-    chosen: bool = False
-    corpora: tuple[str, ...] = ()
-    places: frozenset[Place] | None = None
-    folded: bool = True
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether it is a linear baseline, which has no seeds."""
-        return isinstance(self.config, BaselineConfig)
-
-
-@dataclasses.dataclass
-class Entry:
-    """One cell of a variant.
-
-    Args:
-        cell: its folder; None while nobody knows which base it will start from.
-        corpora: names of the corpora it is fitted on.
-        base: corpus whose model it starts from, if that was chosen.
-        error: why it is not complete, in words.
-    """
-
-    variant: str
-    who: str
-    fold: int | None
-    seed: int
-    cell: Cell | None
-    corpora: tuple[str, ...]
-    base: str = ""
-    error: str = ""
-
-    @property
-    def place(self) -> Place:
-        """Who, fold and seed."""
-        return self.who, self.fold, self.seed
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the model is fitted."""
-        return not self.error and self.cell is not None and self.cell.is_complete
-
-    @property
-    def state(self) -> str:
-        """State of the cell; `undecided` where it depends on what is not fitted yet."""
-        return "undecided" if self.cell is None else self.cell.state
 
 
 class Grid:
@@ -139,10 +69,6 @@ class Grid:
                 raise ConfigError(
                     f"'{variant.name}' starts from '{variant.base}', which is not part of the "
                     f"experiment. {choices(variant.base, self.variants)}")
-            if split_target(variant.config.target)[1]:
-                raise ConfigError(
-                    f"Experiments compare UAR, and target '{variant.config.target}' has dimensions."
-                    " Train each way with emokit train, and see their CCC with emokit evaluate.")
             self.variants[variant.name] = variant
             if variant.is_baseline:
                 from emokit.baselines.run import extractor
@@ -296,8 +222,11 @@ class Grid:
         """Give the cell that an entry would start from, if it failed in this run."""
         if not variant.base or variant.chosen:
             return None
-        return next((base for base in self.entries[variant.base] if base.error and (
-            base.fold, base.seed) == (entry.fold, entry.seed) and entry.who in base.corpora), None)
+        former = variant.config.copy_from or entry.who
+        found = [base for base in self.entries[variant.base] if base.error
+                 and base.seed == entry.seed and former in base.corpora
+                 and base.fold in (entry.fold, None)]
+        return found[0] if found else None
 
     def failures(self) -> list[Entry]:
         """Give the cells that failed in this run."""

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
+from emokit.evaluation.comparison import Comparison, where_of
+from emokit.evaluation.contrast import CCC, explain
+from emokit.evaluation.systems import System
 from emokit.experiments.partitions import known_partitions, partition_notes
 
-if TYPE_CHECKING:
-    from emokit.experiments.results import Results
-
-MARKS = {
-    "+": "better than {} by the primary test, Holm-adjusted",
-    "-": "worse than {} by the primary test, Holm-adjusted",
-    "(+)": "better than {} by McNemar's test alone, uncorrected, which takes utterances as "
-           "independent",
-    "(-)": "worse than {} by McNemar's test alone, uncorrected",
-    "a": "almost stochastically better than {} over seeds (ASO below .2)",
-    "-a": "almost stochastically worse than {} over seeds",
-    "s": "too few test speakers for the primary test",
-    "u": "no speaker known, utterances taken as independent",
-    "o": "the partition shares speakers with training",
-}
-IN_CELL = ("+", "-", "(+)", "(-)", "a", "-a")
-"""Marks that say which of two is better; the others speak of the partition."""
 _PRIMARY = {
     "combined": "difference of seed means against the variance over test speakers and over seeds: "
                 "a claim about the methods",
@@ -31,7 +18,25 @@ _PRIMARY = {
 }
 
 
-def notes(results: Results) -> list[str]:
+class Tables(Protocol):
+    """What the notes speak of, see `emokit.experiments.results.Results`."""
+
+    methods: list[str]
+    reference: str
+    headline: str
+    metric: str
+    word: str
+    rows: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+    systems: Mapping[str, System]
+    comparisons: Mapping[str, Comparison]
+
+    @property
+    def level(self) -> str:
+        """What share of intervals covers the truth, in percent."""
+
+
+def notes(results: Tables) -> list[str]:
     """Give lines for below the tables: the outcome first, then what stands in the columns, the
     tests, the marks that occur, the partitions, and what is undefined and why."""
     headline = results.comparisons.get(results.headline)
@@ -40,27 +45,30 @@ def notes(results: Results) -> list[str]:
               *partition_notes(known_partitions(results.systems.values()))]
     if headline is not None:
         lines += [f"{headline.first}: {note}" for note in headline.notes]
-        lines += [f"{row['corpus']}: {row['notes']}" for row in headline.rows if row["notes"]]
+        lines += [f"{where_of(row)}: {row['notes']}" for row in headline.rows if row["notes"]]
     return lines
 
 
-def _columns(results: Results) -> str:
+def _columns(results: Tables) -> str:
     n_seeds = max((line["seeds"] for line in results.lines), default=0)
     fixed = [name for name, system in results.systems.items() if system.facts.get("deterministic")]
-    text = (f"Cells: UAR on test in percent, mean ± standard deviation over {n_seeds} "
-            f"{'seed' if n_seeds == 1 else 'seeds'}"
+    of_values = results.metric == CCC
+    text = (f"Cells: {'CCC on test' if of_values else 'UAR on test in percent'}, mean ± standard "
+            f"deviation over {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}"
             + (f" ({', '.join(fixed)}: nothing random, so no deviation)" if fixed else "")
-            + "; bold: the best of a row. N, Spk, K: utterances, speakers and classes of test; "
-            "chance is 1/K.")
+            + "; bold: the best of a row. ")
+    text += "N, Spk: utterances whose value is known, and their speakers." if of_values else (
+        "N, Spk, K: utterances, speakers and classes of test; chance is 1/K.")
     headline = results.comparisons.get(results.headline)
     if headline is not None:
-        text += (f" {results.headline} − {results.reference}: points of UAR, with the "
+        text += (f" {results.headline} − {results.reference}: "
+                 f"{'difference of CCC' if of_values else 'points of UAR'}, with the "
                  f"{results.level} % interval over test {headline.config.cluster}s"
                  + (" and seeds." if headline.primary == "combined" else "."))
     return text
 
 
-def _tests(results: Results) -> list[str]:
+def _tests(results: Tables) -> list[str]:
     """Name the primary test and what it was corrected for."""
     if not results.comparisons:
         return []
@@ -72,9 +80,8 @@ def _tests(results: Results) -> list[str]:
     others = [name for name in results.comparisons if name != results.headline]
     families = []
     if results.headline in results.comparisons:
-        n = len(results.comparisons[results.headline].rows)
-        families.append(f"over {n} {'corpus' if n == 1 else 'corpora'} for {results.headline}, the "
-                        "headline")
+        families.append(f"over {_units(results.comparisons[results.headline].rows)} for "
+                        f"{results.headline}, the headline")
     if others:
         n = sum(len(results.comparisons[name].rows) for name in others)
         families.append(f"over the {n} tests of all {'other ' if families else ''}columns together")
@@ -83,20 +90,33 @@ def _tests(results: Results) -> list[str]:
     return lines
 
 
-def _marks(results: Results) -> list[str]:
+def _units(rows: Sequence[Mapping[str, Any]]) -> str:
+    n = len({row["corpus"] for row in rows})
+    noun = f"{n} {'corpus' if n == 1 else 'corpora'}"
+    return f"{len(rows)} dimensions of {noun}" if "dimension" in rows[0] else noun
+
+
+def _marks(results: Tables) -> list[str]:
+    if not results.comparisons:
+        return []
     used = {mark for row in results.rows for name in (*results.methods, "")
             for mark in row.get(f"{name}_marks" if name else "marks", "").split()}
-    return [f"{mark} {words.format(results.reference)}"
-            for mark, words in MARKS.items() if mark in used]
+    config = next(iter(results.comparisons.values())).config
+    return [f"{mark} {words}"
+            for mark, words in explain(used, results.reference, config).items()]
 
 
-def _lines(results: Results) -> str:
+def _lines(results: Tables) -> str:
     """Say what stands in the columns of the table with a row per method."""
+    title = results.metric.upper()
     mixed = max(results.lines, key=lambda line: line["corpora"])["partitions"]
     text = (f"Rows by {results.word}: means over the corpora that every {results.word} has "
-            f"({mixed}); bold: the best dev UAR, the one to choose by.")
+            f"({mixed}); bold: the best dev {title}, the one to choose by.")
     if results.comparisons:
-        text += (" Better, Worse: corpora with higher and lower UAR, as the sign test takes them. "
+        text += (f" Better, Worse: corpora with higher and lower {title}, as the sign test takes "
+                 "them. ")
+        text += ("+/-: dimensions significantly better/worse by the primary test, before and after "
+                 "Holm's correction, and by ASO." if results.metric == CCC else
                  "+/-: corpora significantly better/worse by the primary test and by McNemar's, "
                  "each before and after Holm's correction, and by ASO.")
     if any(line["ratio"] is not None for line in results.lines):

@@ -20,7 +20,7 @@ from emokit.experiments.heatmap import heat_map
 from emokit.experiments.partitions import partition_name, partition_notes
 from emokit.experiments.protocol import Report, Request, dry, fitted, nothing, report_of
 from emokit.experiments.report import Section, notes_html, section_html, table, write_results
-from emokit.experiments.results import dev_uars, make_results
+from emokit.experiments.results import dev_figures, make_results
 
 log = logging.getLogger("emokit")
 
@@ -74,8 +74,8 @@ def leave_one_corpus_out(grid: Grid, request: Request) -> Report:
         return dry(grid)
     grid.run()
     systems = transfer.leave_out_systems(grid)
-    dev = {name: dev_uars(grid, grid.complete(name)) for name in names if name in grid.variants}
-    dev[transfer.ADAPTERS] = dev_uars(grid, transfer.on_top_entries(grid))
+    dev = {name: dev_figures(grid, grid.complete(name)) for name in names if name in grid.variants}
+    dev[transfer.ADAPTERS] = dev_figures(grid, transfer.on_top_entries(grid))
     results = make_results(systems, options.against or transfer.OWN,
                            options.headline or transfer.ADAPTERS, dev, {}, **request.settings)
     if not results.rows:

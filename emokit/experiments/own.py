@@ -183,9 +183,10 @@ def own_grid(grid: Grid, request: Request, own: OwnGrid, variants: Sequence[Vari
 
 
 def _best_by_dev(dev, names: Sequence[str]) -> str:
-    """Name the variant with the best mean dev UAR: the one to look at is not chosen on test."""
+    """Name the variant with the best mean dev score: the one to look at is not chosen on test."""
     def mean(name: str) -> float:
-        values = [uar for seeds in dev[name].values() for uar in seeds.values()]
+        values = [figures["score"] for seeds in dev[name].values() for figures in seeds.values()
+                  if "score" in figures]
         return float(np.mean(values)) if values else -math.inf
 
     return max(names, key=mean) if names else ""

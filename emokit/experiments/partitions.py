@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from emokit.evaluation.systems import partition_name
 from emokit.loading.source import fold_of
 
 _DEALT = {"auto": "by speaker", "text": "by sentence, not by speaker",
           "utterance": "by utterance, not by speaker"}
 """Kinds of `emokit.corpora.partitions` whose folds emokit made, and what these keep together."""
-SHARES = "shares speakers"
 NO_SPEECH = "Synthetic stand-in, no real speech: "
 
 
@@ -56,17 +56,6 @@ def _folded(found: Mapping[str, Any], n_folds: int, chosen: list[int]) -> dict[s
     if len(chosen) == 1:
         return {"kind": f"fold {listed} of {n_folds}", "words": f"{how}; fold {listed} tested."}
     return {"kind": f"{len(chosen)} folds of {n_folds}", "words": f"{how}; folds {listed} tested."}
-
-
-def partition_name(facts: Mapping[str, Any]) -> str:
-    """Name a scheme for a table: its kind, and that it shares speakers if it does; '' if unknown.
-
-    Example:
-        >>> partition_name({"kind": "text", "speaker_disjoint": False})
-        'text, shares speakers'
-    """
-    shares = facts.get("speaker_disjoint") is False
-    return ", ".join(word for word in (facts.get("kind", ""), SHARES if shares else "") if word)
 
 
 def partition_of(corpus, fold: int | None) -> str:

@@ -15,7 +15,9 @@ from emokit.experiments.config import ExperimentConfig
 from emokit.experiments.failures import failure_words
 from emokit.experiments.grid import Entry, Grid
 from emokit.experiments.parameters import Stored, stored
-from emokit.experiments.results import Results, dev_uars
+from emokit.experiments.report import tables_of
+from emokit.experiments.results import Results, dev_figures
+from emokit.experiments.rows import Dev
 from emokit.training.config import TrainConfig
 
 
@@ -29,6 +31,7 @@ class Request:
         folder: of the report.
         dry_run: only list the cells and their state.
         settings: of the comparison.
+        flags, sets, file: what `config` was made of, for protocols that vary it.
     """
 
     options: ExperimentConfig
@@ -37,6 +40,9 @@ class Request:
     folder: Path
     dry_run: bool = False
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sets: Sequence[str] = ()
+    file: str | Path | None = None
 
     def asked(self, grid: Grid) -> dict[str, Any]:
         """Give all settings for summary.json."""
@@ -92,18 +98,16 @@ def report_of(folder: Path, results: Results, failures: Sequence[Entry],
               methods_first: bool = False) -> Report:
     """Give the report of methods × corpora; a program reads the first of its two tables."""
     def both(format: str) -> str:
-        parts = [results.table(format), results.line_table(format)]
-        if methods_first:
-            parts.reverse()
+        parts = tables_of(results, format, methods_first)
         return parts[0] if format in ("csv", "json") else "\n\n".join(parts)
 
     return Report(folder, both, tuple(results.notes()), tuple(failures))
 
 
 def fitted(grid: Grid, names: Sequence[str]) -> tuple[
-        dict[str, System | None], dict[str, dict[str, dict[int, float]]], dict[str, Stored]]:
-    """Give systems, dev UARs and stored numbers of fitted variants."""
+        dict[str, System | None], dict[str, Dev], dict[str, Stored]]:
+    """Give systems, figures of dev and stored numbers of fitted variants."""
     done = [name for name in names if grid.complete(name)]
     parts = {name: stored(grid, name) for name in done}
     return ({name: grid.system(name) for name in names},
-            {name: dev_uars(grid, grid.complete(name)) for name in names}, parts)
+            {name: dev_figures(grid, grid.complete(name)) for name in names}, parts)

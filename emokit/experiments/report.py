@@ -10,15 +10,16 @@ from typing import Any
 
 from emokit.core.files import write_json, write_text
 from emokit.core.page import facts_html, page, table_html
+from emokit.evaluation.contrast import CCC, MARKS
 from emokit.evaluation.summary import versions
+from emokit.evaluation.systems import partition_name
 from emokit.evaluation.tables import NOTHING, Column, cell, render
-from emokit.experiments import legend
 from emokit.experiments.grid import Entry
-from emokit.experiments.partitions import known_partitions, partition_name
+from emokit.experiments.partitions import known_partitions
 from emokit.experiments.results import Results
 
 _TESTS = (
-    Column("method", "Method"), Column("corpus", "Corpus"), Column("partition_kind", "Partition"),
+    Column("method", "Method"), Column("corpus", "Corpus"), Column("partition_name", "Partition"),
     Column("n", "N", "count"), Column("clusters", "Clusters", "count"),
     Column("delta", "Δ with interval", "points_interval"), Column("marks", "Marks"),
     Column("primary", "Primary"), Column("p", "p", "p"), Column("p_adjusted", "Holm", "p"),
@@ -28,7 +29,7 @@ _TESTS = (
     Column("aso_reverse", "ASO reverse", "number"),
 )
 _RUNS = (
-    Column("corpus", "Corpus"), Column("partition_kind", "Partition"), Column("method", "Method"),
+    Column("corpus", "Corpus"), Column("partition_name", "Partition"), Column("method", "Method"),
     Column("seed", "Seed", "count"), Column("n", "N", "count"), Column("k", "K", "count"),
     Column("dev_uar", "Dev UAR", "percent"), Column("uar", "UAR", "percent"),
     Column("wa", "WA", "percent"), Column("macro_f1", "Macro F1", "percent"),
@@ -50,6 +51,19 @@ class Section:
     body: Any
     text: str = ""
     folded: bool = False
+
+
+def _of_values(columns: Sequence[Column]) -> list[Column]:
+    """Give the columns of dimensions: CCC instead of what belongs to classes."""
+    lost = ("k", "dev_uar", "uar", "wa", "macro_f1", "b", "c", "mcnemar_p", "mcnemar_p_adjusted")
+    kept = [dataclasses.replace(column, kind="change_interval")
+            if column.kind == "points_interval" else column
+            for column in columns if column.name not in lost]
+    kept.insert([column.name for column in kept].index("n"), Column("dimension", "Dimension"))
+    if columns is _RUNS:
+        kept += [Column("dev_ccc", "Dev CCC", "number"), Column("ccc", "CCC", "number"),
+                 Column("rmse", "RMSE", "number")]
+    return kept
 
 
 _BROAD = 10
@@ -84,9 +98,10 @@ def write_results(folder: str | Path, title: str, results: Results, *,
                   cells: Sequence[Mapping[str, Any]], failures: Sequence[Entry],
                   parameters: Mapping[str, Any], settings: Mapping[str, Any],
                   sections: Sequence[Section] = (), facts: Mapping[str, Any] | None = None,
-                  methods_first: bool = False) -> Path:
+                  methods_first: bool = False, first: Sequence[Section] = ()) -> Path:
     """Write runs.csv, table.csv, table.md, table.tex, methods.csv, tests.csv, parameters.json,
-    summary.json and report.html.
+    summary.json and report.html; where there are classes and dimensions, those of the latter are
+    runs-ccc.csv, table-ccc.csv and so on.
 
     Args:
         cells: a row per cell, as `Grid.rows` gives it.
@@ -94,32 +109,48 @@ def write_results(folder: str | Path, title: str, results: Results, *,
         sections: further parts of the page, after the tables.
         facts: further entries of summary.json.
         methods_first: the table with a row per method is the main one.
+        first: parts of the page before the tables.
     """
     folder = Path(folder)
-    write_text(folder / "runs.csv", render(results.named(results.runs), "csv") + "\n")
-    write_text(folder / "table.csv", results.table("csv") + "\n")
-    write_text(folder / "methods.csv", results.line_table("csv") + "\n")
-    write_text(folder / "tests.csv", render(results.named(test_rows(results)), "csv") + "\n")
+    every = _both(results)
+    for one in every:
+        end = ".csv" if one is results else "-ccc.csv"
+        write_text(folder / f"runs{end}", render(results.named(one.runs), "csv") + "\n")
+        write_text(folder / f"table{end}", one.table("csv") + "\n")
+        write_text(folder / f"methods{end}", one.line_table("csv") + "\n")
+        write_text(folder / f"tests{end}", render(results.named(test_rows(one)), "csv") + "\n")
     write_text(folder / "cells.csv", render(cells, "csv") + "\n")
     for format, name, mark in (("markdown", "table.md", "- "), ("latex", "table.tex", "% ")):
-        parts = [results.table(format), results.line_table(format)]
-        parts = parts[::-1] if methods_first else parts
+        parts = tables_of(results, format, methods_first)
         parts.append("\n".join(mark + note for note in results.notes()))
         write_text(folder / name, "\n\n".join(part for part in parts if part) + "\n")
     write_json(folder / "parameters.json", parameters)
     write_json(folder / "summary.json", summary(results, failures, settings) | dict(facts or {}))
     return write_text(folder / "report.html", _page(
-        title, results, cells, failures, sections, methods_first))
+        title, results, cells, failures, sections, methods_first, first))
+
+
+def _both(results: Results) -> list[Results]:
+    return [results, *([results.further] if results.further else [])]
+
+
+def tables_of(results: Results, format: str, methods_first: bool = False) -> list[str]:
+    """Give the tables for people: corpora and methods, of classes and then of dimensions."""
+    pairs = [[one.table(format), one.line_table(format)] for one in _both(results)]
+    return [text for pair in pairs for text in (pair[::-1] if methods_first else pair)]
 
 
 def summary(results: Results, failures: Sequence[Entry], settings: Mapping[str, Any]
             ) -> dict[str, Any]:
     """Give the lines of the method page: means, better k/n, sign test, marks, parameters."""
     headline = results.comparisons.get(results.headline)
+    further = {} if results.further is None else {
+        "dimensions": {key: value for key, value in summary(results.further, (), {}).items()
+                       if key in ("reference", "sentence", "metric", "methods", "overall")}}
     return {
-        "reference": results.reference, "headline": results.headline,
+        "reference": results.reference, "headline": results.headline, "metric": results.metric,
         "sentence": headline.sentence if headline else "",
-        "corpora": [row["corpus"] for row in results.rows],
+        "corpora": list(dict.fromkeys(row["corpus"] for row in results.rows)),
         "methods": {line["method"]: {key: value for key, value in line.items() if key != "method"}
                     for line in results.lines},
         "overall": {name: one.overall for name, one in results.comparisons.items()},
@@ -131,6 +162,7 @@ def summary(results: Results, failures: Sequence[Entry], settings: Mapping[str, 
         "notes": results.notes(), "settings": dict(settings), "versions": versions(),
         "failures": [{"variant": entry.variant, "who": entry.who, "fold": entry.fold,
                       "seed": entry.seed, "error": entry.error} for entry in failures],
+        **further,
     }
 
 
@@ -140,32 +172,44 @@ def test_rows(results: Results) -> list[dict[str, Any]]:
             for row in comparison.rows]
 
 
-def _page(title, results: Results, cells, failures, sections, methods_first) -> str:
+def _page(title, results: Results, cells, failures, sections, methods_first, first) -> str:
     from markupsafe import Markup
 
-    shown, best = results.shown()
-    tables = [Section("Corpora", table(shown, results.columns(), best, results.has_mean),
-                      "UAR on test in percent, mean ± standard deviation over seeds; the best of a "
-                      "row in bold."),
-              Section("Methods", table(results.lines, results.line_columns(), results.best_line()),
-                      "Means over the corpora that every method has. The choice among methods is "
-                      "made by dev, whose best is in bold; test is for telling what came of it.")]
-    parts = tables[::-1] if methods_first else tables
+    tables = [part for one in _both(results) for part in _tables(one, methods_first)]
+    parts = [*first, *tables]
     subtitle = _subtitle(results)
     parts += [Section("What the marks and numbers mean", notes_html(
-        [note for note in results.notes() if note != subtitle]))]
+        [note for note in results.notes() if note not in subtitle]))]
     if failures:
         parts.append(Section("Cells that failed", table(
             [row for row in cells if row["error"]],
             [Column("variant", "Method"), Column("cell", "Cell"), Column("error", "Error")])))
     parts += list(sections)
-    if results.comparisons:
-        parts.append(Section("Every test", table(test_rows(results), _TESTS),
-                             f"Each method against {results.reference}.", True))
-    parts.append(Section("Every run", table(results.runs, _RUNS), folded=True))
+    for one in _both(results):
+        of_values, end = one.metric == CCC, ", dimensions" if one is not results else ""
+        if one.comparisons:
+            parts.append(Section(f"Every test{end}", table(
+                test_rows(one), _of_values(_TESTS) if of_values else _TESTS),
+                f"Each method against {one.reference}.", True))
+        parts.append(Section(f"Every run{end}", table(
+            one.runs, _of_values(_RUNS) if of_values else _RUNS), folded=True))
     parts += _partitions(results)
     return page(title, Markup("\n").join([facts_html(_lead(results)), *map(_section, parts)]),
                 subtitle)
+
+
+def _tables(results: Results, methods_first: bool) -> list[Section]:
+    shown, best = results.shown()
+    of_values = results.metric == CCC
+    words = "CCC on test" if of_values else "UAR on test in percent"
+    parts = [Section("Dimensions" if of_values else "Corpora",
+                     table(shown, results.columns(), best, results.has_mean),
+                     f"{words}, mean ± standard deviation over seeds; the best of a row in bold."),
+             Section("Methods, dimensions" if of_values else "Methods",
+                     table(results.lines, results.line_columns(), results.best_line()),
+                     "Means over the corpora that every method has. The choice among methods is "
+                     "made by dev, whose best is in bold; test is for telling what came of it.")]
+    return parts[::-1] if methods_first else parts
 
 
 def _section(part: Section):
@@ -194,28 +238,33 @@ def notes_html(lines: Sequence[str]):
     for line in lines:
         mark, _, words = line.partition(" ")
         items.append(Markup("<li><code>{}</code><span>{}</span></li>").format(mark, words)
-                     if mark in legend.MARKS else Markup("<li><span>{}</span></li>").format(line))
+                     if mark in MARKS else Markup("<li><span>{}</span></li>").format(line))
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
 def _lead(results: Results) -> dict[str, Any]:
+    n = {row["corpus"]: 0 for row in results.rows}
+    for row in results.rows:
+        n[row["corpus"]] = max(row["n"], n[row["corpus"]])
     facts: dict[str, Any] = {
-        "corpora": len(results.rows), "utterances": sum(row["n"] for row in results.rows),
+        "corpora": len(n), "utterances": sum(n.values()),
         "methods": len(results.methods),
         "seeds": max((line["seeds"] for line in results.lines), default=0)}
     for line in results.lines:
         if line["method"] in (results.reference, results.headline):
-            uar = line["uar"]
-            facts[f"mean UAR, {line['method']}"] = (
-                NOTHING if math.isnan(uar) else f"{100 * uar:.1f} %")
+            value, plain = line[results.metric], results.metric == CCC
+            facts[f"mean {results.metric.upper()}, {line['method']}"] = (
+                NOTHING if math.isnan(value) else f"{value:.3f}" if plain else
+                f"{100 * value:.1f} %")
     return facts
 
 
 def _subtitle(results: Results) -> str:
-    headline = results.comparisons.get(results.headline)
-    if headline is not None:
-        return headline.sentence
-    return f"{len(results.methods)} methods on {len(results.rows)} corpora."
+    found = [one.comparisons[one.headline].sentence for one in _both(results)
+             if one.headline in one.comparisons]
+    n = len({row["corpus"] for row in results.rows})
+    return " ".join(found) or (f"{len(results.methods)} methods on {n} "
+                               f"{'corpus' if n == 1 else 'corpora'}.")
 
 
 def _partitions(results: Results) -> list[Section]:

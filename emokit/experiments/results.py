@@ -10,32 +10,36 @@ from typing import Any
 import numpy as np
 
 from emokit.evaluation import corpora as over_corpora
-from emokit.evaluation.comparison import Comparison, compare_all
-from emokit.evaluation.counts import macro_f1, uar, wa
-from emokit.evaluation.systems import System, align
+from emokit.evaluation.comparison import (Comparison, compare_all, compare_dimensions,
+                                          shared_classes, shared_dimensions)
+from emokit.evaluation.contrast import CCC
+from emokit.evaluation.systems import System, partition_name
 from emokit.evaluation.tables import NOTHING, Column, best_in_row, render
 from emokit.experiments import legend
 from emokit.experiments.grid import Entry, Grid
-from emokit.experiments.partitions import known_partitions, partition_name
-from emokit.experiments.totals import line_of
+from emokit.experiments.partitions import known_partitions
+from emokit.experiments.rows import Dev, corpus_row, run_rows, unit_of
 from emokit.experiments.systems import with_repeats
+from emokit.experiments.totals import line_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """Scores of several methods on the same corpora.
+    """Scores of several methods on the same corpora: UAR of classes, or CCC of dimensions.
 
     Args:
         methods: names in the order of the columns; one may have no system, where all failed.
         reference: what the others are compared with; empty without one.
         headline: the method whose difference to the reference is printed.
-        runs: a row per corpus, method and seed.
-        rows: a row per corpus: partition, `<method>`, `<method>_sd`, `<method>_marks`, `delta` of
-            the headline with limits, `marks`.
+        runs: a row per corpus (of dimensions per corpus and dimension), method and seed.
+        rows: a row per corpus (and dimension): partition, `<method>`, `<method>_sd`,
+            `<method>_marks`, `delta` of the headline with limits, `marks`.
         lines: a row per method: means over the corpora that all methods have, counts of better
             and worse before and after correction, sign test, parameters.
         systems, comparisons: what the rows were made of.
         word: what a method is called in tables.
+        metric: `uar`, or `ccc`.
+        further: CCC of the dimensions, where the methods have both; this is then UAR.
     """
 
     methods: list[str]
@@ -47,17 +51,22 @@ class Results:
     systems: dict[str, System]
     comparisons: dict[str, Comparison]
     word: str = "regime"
+    metric: str = "uar"
+    further: Results | None = None
 
     def columns(self, chance: bool = True) -> list[Column]:
         """Columns for people, see `shown`."""
-        columns = [Column("corpus", "Corpus"), Column("partition_name", "Partition"),
-                   Column("n", "N", "count"), Column("speakers", "Spk", "count"),
-                   Column("k", "K", "count")]
-        columns += [Column("chance", "Chance", "percent")] if chance else []
+        of_values = self.metric == CCC
+        columns = [Column("corpus", "Corpus"), Column("partition_name", "Partition")]
+        columns += [Column("dimension", "Dimension")] if of_values else []
+        columns += [Column("n", "N", "count"), Column("speakers", "Spk", "count")]
+        columns += [] if of_values else [Column("k", "K", "count")]
+        columns += [Column("chance", "Chance", "percent")] if chance and not of_values else []
         columns += [Column(name, name) for name in self.methods]
         if self.headline in self.comparisons:
             columns += [Column("delta", f"{self.headline} − {self.reference} [{self.level} %]",
-                               "points_interval"), Column("marks", "Marks")]
+                               "change_interval" if of_values else "points_interval"),
+                        Column("marks", "Marks")]
         return columns
 
     def shown(self) -> tuple[list[dict[str, Any]], set[tuple[int, str]]]:
@@ -77,32 +86,39 @@ class Results:
     @property
     def has_mean(self) -> bool:
         """Whether the last row of `shown` is the mean over corpora."""
-        return max((line["corpora"] for line in self.lines), default=0) > 1
+        return self._n_mean > 1
+
+    @property
+    def _n_mean(self) -> int:
+        """How many rows the mean covers."""
+        return max((line.get("dimensions", line["corpora"]) for line in self.lines), default=0)
 
     def _mean(self) -> list[dict[str, Any]]:
-        """Give the mean over the corpora that all methods have, if there are several."""
+        """Give the mean over the corpora, or dimensions, that all methods have, if several."""
         if not self.has_mean:
             return []
-        n = max(line["corpora"] for line in self.lines)
+        n = self._n_mean
         words = f"mean of {n}" + (f" that all {self.word}s have" if n < len(self.rows) else "")
         row: dict[str, Any] = {"corpus": words, "partition_kind": "", "speaker_disjoint": None}
         for line in self.lines:
             name = line["method"]
-            row |= {name: line["uar"], f"{name}_sd": line["uar_sd"], f"{name}_marks": ""}
+            row |= {name: line[self.metric], f"{name}_sd": line[f"{self.metric}_sd"],
+                    f"{name}_marks": ""}
         headline = self.comparisons.get(self.headline)
         if headline is not None:
             row["delta"] = row[self.headline] - row[self.reference]
-            if len(headline.rows) == n and not math.isnan(headline.overall["mean_low"]):
-                row |= {"delta_low": headline.overall["mean_low"],
-                        "delta_high": headline.overall["mean_high"]}
+            over = headline.overall
+            if self.metric != CCC and len(headline.rows) == n and not math.isnan(over["mean_low"]):
+                row |= {"delta_low": over["mean_low"], "delta_high": over["mean_high"]}
         return [row]
 
     def _cell(self, row: Mapping[str, Any], name: str) -> str:
         if math.isnan(row[name]):
             return NOTHING
-        words = f"{100 * row[name]:.1f}"
+        scale, digits = (1, 3) if self.metric == CCC else (100, 1)
+        words = f"{scale * row[name]:.{digits}f}"
         if not math.isnan(row[f"{name}_sd"]):
-            words += f" ± {100 * row[f'{name}_sd']:.1f}"
+            words += f" ± {scale * row[f'{name}_sd']:.{digits}f}"
         return f"{words} {row[f'{name}_marks']}".rstrip()
 
     def table(self, format: str = "table") -> str:
@@ -114,19 +130,24 @@ class Results:
 
     def line_columns(self) -> list[Column]:
         """Columns of the table with a row per method."""
+        of_values, title = self.metric == CCC, self.metric.upper()
+        one, gap = ("number", "change") if of_values else ("percent", "points")
         columns = [Column("method", self.word.capitalize()), Column("corpora", "Corpora", "count"),
-                   Column("dev_uar", "Dev UAR", "percent"), Column("uar", "Test UAR", "percent"),
-                   Column("uar_sd", "± seeds", "percent")]
+                   Column(f"dev_{self.metric}", f"Dev {title}", one),
+                   Column(self.metric, f"Test {title}", one),
+                   Column(f"{self.metric}_sd", "± seeds", one)]
         if self.reference:
             bounded = any(not math.isnan(line.get("mean_delta_low", math.nan))
                           for line in self.lines)
             columns += [Column("mean_delta", f"Mean Δ to {self.reference}"
                                + (f" [{self.level} %]" if bounded else ""),
-                               "points_interval" if bounded else "points"),
+                               f"{gap}_interval" if bounded else gap),
                         Column("better", "Better"), Column("worse", "Worse"),
                         Column("sign_p", "Sign p", "p"), Column("uncorrected", "Primary +/-"),
-                        Column("holm", "Primary, Holm +/-"), Column("mcnemar", "McNemar +/-"),
-                        Column("mcnemar_holm", "McNemar, Holm +/-"), Column("aso", "ASO +/-")]
+                        Column("holm", "Primary, Holm +/-"),
+                        *([] if of_values else [Column("mcnemar", "McNemar +/-"),
+                                                Column("mcnemar_holm", "McNemar, Holm +/-")]),
+                        Column("aso", "ASO +/-")]
         return [*columns, Column("stored", "Stored", "count"),
                 Column("ratio", "× single", "number"),
                 Column("per_further_corpus", "× a further corpus", "number")]
@@ -143,60 +164,82 @@ class Results:
                 for row in rows]
 
     def best_line(self) -> set[tuple[int, str]]:
-        """Find the method with the best dev UAR, which is the one to choose."""
-        values = [-math.inf if line["dev_uar"] is None or math.isnan(line["dev_uar"])
-                  else line["dev_uar"] for line in self.lines]
+        """Find the method with the best dev UAR or CCC, which is the one to choose."""
+        name = f"dev_{self.metric}"
+        values = [-math.inf if line[name] is None or math.isnan(line[name])
+                  else line[name] for line in self.lines]
         top = max(values, default=-math.inf)
-        return {(index, "dev_uar") for index, value in enumerate(values)
+        return {(index, name) for index, value in enumerate(values)
                 if value == top > -math.inf}
 
     def notes(self) -> list[str]:
         """Say what the tables rest on, see `emokit.experiments.legend`."""
-        return legend.notes(self)
+        own = legend.notes(self)
+        return own if self.further is None else [*own, *(
+            f"Dimensions: {note}" if index == 0 else note
+            for index, note in enumerate(self.further.notes()) if note not in own)]
 
 
 def make_results(systems: Mapping[str, System | None], reference: str, headline: str,
-                 dev: Mapping[str, Mapping[str, Mapping[int, float]]],
-                 stored: Mapping[str, Mapping[str, Any]], word: str = "regime",
-                 **settings: Any) -> Results:
-    """Score and compare.
+                 dev: Mapping[str, Dev], stored: Mapping[str, Mapping[str, Any]],
+                 word: str = "regime", **settings: Any) -> Results:
+    """Score and compare: classes by UAR, dimensions by CCC, in two results where there are both.
 
-    The headline is the one comparison that was planned: its correction covers the corpora. The
-    other columns are corrected together, over methods × corpora, since any of them might have won.
+    The headline is the one comparison that was planned: its correction covers the corpora (of
+    dimensions corpora × dimensions). The other columns are corrected together, over methods too,
+    since any of them might have won.
 
     Args:
         systems: method to its predictions; None where nothing is complete.
-        dev: method to corpus to seed to dev UAR.
+        dev: method to corpus to seed to figures of dev, see `dev_figures`.
         stored: method to `stored`, `ratio`, `per_further_corpus`.
         settings: of `emokit.evaluation.comparison.compare`.
     """
+    predicted = [one for system in systems.values() if system
+                 for cells in system.cells.values() for one in cells.values()]
+    found = {name: _results(systems, reference, headline, dev, stored, word, name, settings)
+             for name, there in (("uar", any(one.labels for one in predicted)),
+                                 (CCC, any(one.dimensions for one in predicted)))
+             if there or (name == "uar" and not predicted)}
+    if len(found) == 2:
+        return dataclasses.replace(found["uar"], further=found[CCC])
+    return next(iter(found.values()))
+
+
+def _results(systems, reference, headline, dev, stored, word, metric, settings) -> Results:
     names = list(systems)
     found = {system.name: system for system in with_repeats(
         [dataclasses.replace(system, name=name) for name, system in systems.items() if system])}
     reference = reference if reference in found and len(found) > 1 else ""
     comparisons: dict[str, Comparison] = {}
     if reference:
+        shared, compare = ((shared_dimensions, compare_dimensions) if metric == CCC else
+                           (shared_classes, compare_all))
         others = [system for name, system in found.items() if name != reference
-                  and set(system.cells) & set(found[reference].cells)]
+                  and shared(system, found[reference])]
         for some in ([one for one in others if one.name == headline],
                      [one for one in others if one.name != headline]):
-            found_here = compare_all(some, found[reference], **settings) if some else []
-            _adjust_mcnemar(found_here)
+            found_here = compare(some, found[reference], **settings) if some else []
+            if metric != CCC:
+                _adjust_mcnemar(found_here)
             comparisons |= {one.first: one for one in found_here}
     originals = {name: system for name, system in systems.items() if system}
     runs = [row for name, system in originals.items()
-            for row in _run_rows(name, system, dev.get(name, {}))]
+            for row in run_rows(name, system, dev.get(name, {}), metric)]
     facts = known_partitions(originals.values())
     for row in runs:
-        row["partition_kind"] = facts.get(row["corpus"], {}).get("kind", "")
-    corpora = sorted({row["corpus"] for row in runs})
-    rows = [_row(corpus, names, [row for row in runs if row["corpus"] == corpus], comparisons,
-                 headline, facts.get(corpus, {})) for corpus in corpora]
-    full = [corpus for corpus in corpora
-            if all(corpus in system.cells for system in found.values())]
+        here = facts.get(row["corpus"], {})
+        row |= {"partition_kind": here.get("kind", ""), "partition_name": partition_name(here)}
+    units = sorted({unit_of(row) for row in runs})
+    rows = [corpus_row(metric, names, [row for row in runs if unit_of(row) == unit], comparisons,
+                       headline, facts.get(unit[0], {})) for unit in units]
+    present = {name: {unit_of(row) for row in runs if row["method"] == name} for name in originals}
+    full = [unit for unit in units if all(unit in some for some in present.values() if some)]
     lines = [line_of(name, [row for row in runs if row["method"] == name], full,
-                     comparisons.get(name), stored.get(name, {}), facts) for name in names]
-    return Results(names, reference, headline, runs, rows, lines, found, comparisons, word)
+                     comparisons.get(name), stored.get(name, {}), facts, metric)
+             for name in names]
+    return Results(names, reference if comparisons else "", headline, runs, rows, lines, found,
+                   comparisons, word, metric)
 
 
 def _adjust_mcnemar(comparisons: Sequence[Comparison]) -> None:
@@ -208,62 +251,19 @@ def _adjust_mcnemar(comparisons: Sequence[Comparison]) -> None:
         row["mcnemar_p_adjusted"] = float(value)
 
 
-def _run_rows(name: str, system: System, dev) -> list[dict[str, Any]]:
-    rows = []
-    for corpus, cells in system.cells.items():
-        aligned = align(corpus, [cells], "speaker", [name])
-        totals = aligned.counts(0).sum(1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scores = [measure(totals) for measure in (uar, wa, macro_f1)]
-        for index, seed in enumerate(sorted(cells)):
-            rows.append({
-                "corpus": corpus, "method": name, "seed": seed,
-                "partition": cells[seed].partition, "n": len(aligned.truth),
-                "k": len(aligned.labels), "speakers": aligned.speakers or None,
-                **{key: float(values[index])
-                   for key, values in zip(("uar", "wa", "macro_f1"), scores)},
-                "dev_uar": dev.get(corpus, {}).get(seed)})
-    return rows
-
-
-def _row(corpus, names, runs, comparisons, headline, facts) -> dict[str, Any]:
-    first = runs[0]
-    row: dict[str, Any] = {
-        "corpus": corpus, "partition": first["partition"],
-        "partition_kind": facts.get("kind", ""), "partition_words": facts.get("words", ""),
-        "speaker_disjoint": facts.get("speaker_disjoint"), "n": first["n"],
-        "speakers": first["speakers"], "k": first["k"], "chance": 1 / first["k"]}
-    for name in names:
-        values = [run["uar"] for run in runs if run["method"] == name]
-        found = _of(comparisons.get(name), corpus)
-        marks = found["marks"].split() if found else []
-        row |= {name: float(np.mean(values)) if values else math.nan,
-                f"{name}_sd": float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
-                f"{name}_seeds": len(values),
-                f"{name}_marks": " ".join(mark for mark in marks if mark in legend.IN_CELL)}
-    found = _of(comparisons.get(headline), corpus)
-    row |= {"delta": found["delta"] if found else math.nan,
-            "delta_low": found["delta_low"] if found else math.nan,
-            "delta_high": found["delta_high"] if found else math.nan,
-            "p": found["p"] if found else math.nan,
-            "p_adjusted": found["p_adjusted"] if found else math.nan,
-            "mcnemar_p": found["mcnemar_p"] if found else math.nan,
-            "aso": found["aso"] if found else math.nan,
-            "marks": found["marks"] if found else ""}
-    return row
-
-
-def _of(comparison: Comparison | None, corpus: str) -> dict[str, Any] | None:
-    if comparison is None:
-        return None
-    return next((row for row in comparison.rows if row["corpus"] == corpus), None)
+def dev_figures(grid: Grid, entries: Sequence[Entry]) -> Dev:
+    """Give corpus to seed to figures of dev, means over folds, as training measured them."""
+    found: dict[str, dict[int, dict[str, list[float]]]] = {}
+    for entry in entries:
+        for corpus, figures in entry.cell.metrics()["dev"].items():
+            here = found.setdefault(corpus, {}).setdefault(entry.seed, {})
+            for name, value in figures.items():
+                here.setdefault(name, []).append(value)
+    return {corpus: {seed: {name: float(np.mean(values)) for name, values in here.items()}
+                     for seed, here in seeds.items()} for corpus, seeds in found.items()}
 
 
 def dev_uars(grid: Grid, entries: Sequence[Entry]) -> dict[str, dict[int, float]]:
     """Give corpus to seed to dev UAR, a mean over folds, as training measured it."""
-    found: dict[str, dict[int, list[float]]] = {}
-    for entry in entries:
-        for corpus, figures in entry.cell.metrics()["dev"].items():
-            found.setdefault(corpus, {}).setdefault(entry.seed, []).append(figures["uar"])
-    return {corpus: {seed: float(np.mean(values)) for seed, values in seeds.items()}
-            for corpus, seeds in found.items()}
+    return {corpus: {seed: here["uar"] for seed, here in seeds.items() if "uar" in here}
+            for corpus, seeds in dev_figures(grid, entries).items()}

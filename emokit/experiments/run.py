@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from emokit.core.errors import ConfigError, choices
+from emokit.corpora.views import split_target
 from emokit.experiments import PROTOCOLS, bases
 from emokit.experiments.config import ExperimentConfig
 from emokit.experiments.grid import Grid
 from emokit.experiments.own import own_grid, own_variants, read_grid
+from emokit.experiments.peft_methods import for_method
 from emokit.experiments.protocol import Report, Request
 from emokit.experiments.two_stage import settle
 from emokit.training.config import TrainConfig
@@ -21,7 +23,9 @@ _COMMON = "canonical4"
 """The label view in which corpora are compared with one another unless --target says otherwise."""
 _WHOLE = ("seeds", "corpora", "folds", "device")
 """Settings that belong to the whole grid."""
-TWO_STAGE = "two-stage"
+TWO_STAGE, PEFT = "two-stage", "peft"
+_OF_CLASSES = ("within", "cross", "leave-one-corpus-out", PEFT)
+"""Protocols whose tables are of UAR alone."""
 _ADAPTED = ("emonet", "leave-one-corpus-out")
 
 
@@ -55,9 +59,14 @@ def run_experiment(what: str, emoset: str | Path, runs: str | Path, reports: str
     if what == TWO_STAGE:
         flags = settle(flags, options, "adapters" in resolve(flags, (), file)[1])
     config, explicit = _resolved(what, flags, sets, file)
+    if what in _OF_CLASSES and split_target(config.target)[1]:
+        raise ConfigError(f"Experiment '{what}' compares UAR, and target '{config.target}' has "
+                          "dimensions. Choose a --target of classes; emonet, two-stage and a grid "
+                          "of one's own compare CCC, too.")
     grid = _grid(emoset, runs, config, explicit, 5 if what == "emonet" else 3)
     return PROTOCOLS[what](grid, Request(options, config, explicit,
-                                         Path(reports) / (name or what), dry_run, settings))
+                                         Path(reports) / (name or what), dry_run, settings,
+                                         flags, sets, file))
 
 
 def _own(what, emoset, runs, reports, options, flags, sets, file, name, dry_run, settings
@@ -77,7 +86,11 @@ def _own(what, emoset, runs, reports, options, flags, sets, file, name, dry_run,
 
 def _refuse_unused(what: str, options: ExperimentConfig) -> None:
     """Refuse options that the experiment would not heed."""
-    unused = {"--regimes": options.regimes, "--guard": options.guard} if what != "emonet" else {}
+    unused = {"--guard": options.guard} if what != "emonet" else {}
+    if what not in ("emonet", PEFT):
+        unused["--regimes"] = options.regimes
+    if what != PEFT:
+        unused |= {"--methods": options.methods, "--learning-rates": options.learning_rates}
     if what != TWO_STAGE:
         unused |= {"--source": options.source, "--onto": options.onto,
                    "--recipes": options.recipes != "none"}
@@ -101,6 +114,8 @@ def _resolved(what, flags, sets, file) -> tuple[TrainConfig, Mapping[str, Any]]:
     if adapted and "adapters" not in resolve(flags, (), file)[1]:
         # named before --set, which may reach into it
         flags = {"adapters": "residual", **flags}
+    if what == PEFT:
+        sets = for_method(sets, {})
     config, explicit = resolve(flags, sets, file)
     if what == TWO_STAGE and "regime" not in explicit:
         # what learns by default is that of one model per corpus
@@ -112,6 +127,8 @@ def _resolved(what, flags, sets, file) -> tuple[TrainConfig, Mapping[str, Any]]:
         if setting in explicit:
             raise ConfigError(f"'{setting}' is what experiment '{what}' decides itself. Leave it "
                               "out.")
-    if what != "emonet" and "target" not in explicit:
+    if what == PEFT and "adapters" in explicit:
+        raise ConfigError("Experiment 'peft' compares adapters by --methods; leave out --adapters.")
+    if what not in ("emonet", PEFT) and "target" not in explicit:
         config = dataclasses.replace(config, target=_COMMON)
     return config, explicit

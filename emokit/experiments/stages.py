@@ -155,7 +155,7 @@ def _read_through(cell: Cell, corpus: BuiltCorpus, fold: int | None, partition: 
     """Score a corpus that a cell did not learn, kept below the cell by the corpus's build."""
     from emokit.training import checkpoint
     from emokit.training.predict import place, prediction_table, score
-    from emokit.training.start import normalise
+    from emokit.training.normalisation import normalise
 
     facts = checkpoint.inspect(cell.folder / BEST)
     learnt = facts.facts["corpora"]

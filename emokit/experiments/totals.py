@@ -10,37 +10,42 @@ from typing import Any
 import numpy as np
 
 from emokit.evaluation.comparison import Comparison
-from emokit.experiments.partitions import partition_name
+from emokit.evaluation.contrast import CCC
+from emokit.evaluation.systems import partition_name
+from emokit.experiments.rows import unit_of
 
 
-def line_of(name: str, runs: Sequence[Mapping[str, Any]], full: Sequence[str],
+def line_of(name: str, runs: Sequence[Mapping[str, Any]], full: Sequence[tuple[str, str]],
             comparison: Comparison | None, stored: Mapping[str, Any],
-            facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Sum up one method over the corpora that every method has.
+            facts: Mapping[str, Mapping[str, Any]], metric: str = "uar") -> dict[str, Any]:
+    """Sum up one method over the corpora, or their dimensions, that every method has.
 
     Args:
-        runs: its rows by corpus and seed.
-        full: those corpora.
+        runs: its rows by corpus, dimension and seed.
+        full: those corpora and dimensions, see `unit_of`.
         comparison: with the reference, if it has one.
         stored: `stored`, `ratio`, `per_further_corpus`.
         facts: corpus to what its partition is.
+        metric: `uar` or `ccc`.
     """
-    chosen = [run for run in runs if run["corpus"] in full]
+    chosen = [run for run in runs if unit_of(run) in full]
     seeds = sorted({run["seed"] for run in chosen})
     # the mean over corpora of each seed, so that the deviation is one of seeds
-    means = [np.mean([run["uar"] for run in chosen if run["seed"] == seed]) for seed in seeds]
-    dev = [run["dev_uar"] for run in chosen if run["dev_uar"] is not None]
+    means = [np.mean([run[metric] for run in chosen if run["seed"] == seed]) for seed in seeds]
+    dev = [run[f"dev_{metric}"] for run in chosen if run[f"dev_{metric}"] is not None]
     corpora = sorted({run["corpus"] for run in chosen})
     kinds = collections.Counter(partition_name(facts.get(corpus, {})) or "unknown"
                                 for corpus in corpora)
     line: dict[str, Any] = {
         "method": name, "corpora": len(corpora),
         "partitions": "; ".join(f"{kind}: {n}" for kind, n in sorted(kinds.items())),
-        "seeds": len(seeds), "dev_uar": float(np.mean(dev)) if dev else math.nan,
-        "uar": float(np.mean([np.mean([run["uar"] for run in chosen if run["corpus"] == corpus])
-                              for corpus in full])) if chosen else math.nan,
-        "uar_sd": float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
+        "seeds": len(seeds), f"dev_{metric}": float(np.mean(dev)) if dev else math.nan,
+        metric: float(np.mean([np.mean([run[metric] for run in chosen if unit_of(run) == unit])
+                               for unit in full])) if chosen else math.nan,
+        f"{metric}_sd": float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
     }
+    if metric == CCC:
+        line["dimensions"] = len({unit_of(run) for run in chosen})
     if comparison is not None:
         line |= _counts(comparison)
     return line | {key: stored.get(key) for key in ("stored", "ratio", "per_further_corpus")}
@@ -62,7 +67,8 @@ def _counts(comparison: Comparison) -> dict[str, Any]:
         "worse": f"{over['worse']}/{over['corpora']}", "sign_p": over["sign_p"],
         "wilcoxon_p": over["wilcoxon_p"], "uncorrected": pair("p", "delta", decidable=True),
         "holm": pair("p_adjusted", "delta", decidable=True),
-        "mcnemar": pair("mcnemar_p", "b", "c"),
-        "mcnemar_holm": pair("mcnemar_p_adjusted", "b", "c"),
+        **({} if comparison.metric == CCC else {
+            "mcnemar": pair("mcnemar_p", "b", "c"),
+            "mcnemar_holm": pair("mcnemar_p_adjusted", "b", "c")}),
         "aso": f"{sum('a' in each for each in marks)}/{sum('-a' in each for each in marks)}",
     }

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emokit.core.errors import ConfigError, choices
 from emokit.core.files import read_json, write_text
+from emokit.corpora.utterance import DIMENSIONS
 from emokit.evaluation.tables import Column, render
 from emokit.experiments.config import ExperimentConfig
 from emokit.experiments.emonet import baseline_variants
 from emokit.experiments.grid import Grid, Variant
 from emokit.experiments.protocol import Report, Request, dry, nothing, report_of
 from emokit.experiments.report import Section, table, write_results
-from emokit.experiments.results import dev_uars, make_results
+from emokit.experiments.results import dev_figures, make_results
 from emokit.experiments.stages import FORGETTING, Step, stage_rows
 from emokit.training.config import TrainConfig
 from emokit.training.run import PARAMETERS
-from emokit.training.stages import refuse_shared_speakers
+from emokit.training.stages import refuse_labels, refuse_speakers
 from emokit.training.train import Task, effective, sources_of
 
 ALONE, SOURCE, BOTH = "alone", "source", "two stages"
@@ -33,7 +34,17 @@ _STAGES = (
     Column("recipe", "Way"), Column("stage", "After stage"), Column("corpus", "Corpus"),
     Column("n", "N", "count"), Column("k", "K", "count"), Column("seeds", "Seeds", "count"),
     Column("uar", "UAR", "percent"), Column("uar_sd", "± seeds", "percent"),
+    *(Column(f"ccc_{name}", f"CCC {name}", "number") for name in DIMENSIONS),
     Column("forgetting", "Forgetting", "points"))
+
+
+def stage_columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """Columns for people: UAR, CCC, or both; forgetting is of UAR where there is one."""
+    classes = any(row["k"] for row in rows)
+    return [dataclasses.replace(column, kind="change")
+            if column.name == "forgetting" and not classes else column for column in _STAGES
+            if (classes or column.name not in ("k", "uar", "uar_sd"))
+            and (column.name[:4] != "ccc_" or any(column.name in row for row in rows))]
 
 
 def recipes(config: TrainConfig, which: str) -> dict[str, list[str]]:
@@ -95,20 +106,21 @@ def two_stage(grid: Grid, request: Request) -> Report:
     figures = {name: _stored(grid, name) for name in names if grid.complete(name)}
     results = make_results(
         systems, options.against or ALONE, options.headline or BOTH,
-        {name: dev_uars(grid, grid.complete(name)) for name in names}, figures, word="way",
+        {name: dev_figures(grid, grid.complete(name)) for name in names}, figures, word="way",
         **request.settings)
     if not results.rows:
         raise nothing(grid)
     rows = _stages(grid)
+    columns = stage_columns(rows)
     write_text(Path(request.folder) / "stages.csv", render(rows, "csv") + "\n")
     write_results(request.folder, f"From {options.source} to {options.onto}", results,
                   cells=grid.rows(), failures=grid.failures(), methods_first=True,
                   parameters=figures, settings=request.asked(grid), facts={"stages": rows},
-                  sections=[Section("Stage by stage", table(rows, _STAGES), FORGETTING)])
+                  sections=[Section("Stage by stage", table(rows, columns), FORGETTING)])
     report = report_of(request.folder, results, grid.failures(), True)
     return dataclasses.replace(
         report, text=lambda format: report.text(format) if format in ("csv", "json") else
-        f"{report.text(format)}\n\n{render(rows, format, _STAGES)}",
+        f"{report.text(format)}\n\n{render(rows, format, columns)}",
         notes=(*report.notes, FORGETTING))
 
 
@@ -143,25 +155,18 @@ def _refuse_speakers(grid: Grid, config: TrainConfig) -> None:
             continue
         for former in grid.entries[SOURCE]:
             if former.seed == later.seed and former.fold in (later.fold, None):
-                _refuse_labels(config, task(former), task(later))
-                refuse_shared_speakers(config, task(former), task(later))
-                refuse_shared_speakers(config, task(later), task(former))
+                (theirs,), (ours,) = (sources_of(config, one.corpora, one.fold)
+                                      for one in map(task, (former, later)))
+                refuse_labels(theirs, ours, "",
+                              "such as arousal-valence, or 'classes' in corpora.yaml")
+                refuse_speakers(config, task(former), task(later))
+                refuse_speakers(config, task(later), task(former))
                 break
         else:
             raise ConfigError(
                 f"'{later.who}' has a fold {later.fold} and the source has not the same. Give both "
                 "corpora the same folds in corpora.yaml, such as partitions: {rule: folds, by: "
                 "session}, or take --folds none.")
-
-
-def _refuse_labels(config: TrainConfig, former: Task, later: Task) -> None:
-    theirs, = sources_of(config, former.corpora, former.fold)
-    ours, = sources_of(config, later.corpora, later.fold)
-    if ours.head_labels != theirs.head_labels:
-        raise ConfigError(
-            f"'{theirs.name}' has the classes {', '.join(theirs.head_labels)}, and '{ours.name}' "
-            f"{', '.join(ours.head_labels)}. Take a --target that gives both the same, such as "
-            "arousal-valence, or 'classes' in corpora.yaml.")
 
 
 def _stored(grid: Grid, name: str) -> dict[str, Any]:

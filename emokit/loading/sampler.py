@@ -133,18 +133,28 @@ class _Passes:
             if not self.balanced:
                 order = rng.permutation(self.rows)
             else:
-                # uniform over classes: draw a class, then one of its rows with replacement
-                labels = self.classes[self.rows]
-                present = np.unique(labels)
-                picks = rng.permutation(np.arange(len(self.rows)) % len(present))
-                order = np.empty_like(self.rows)
-                for index, label in enumerate(present):
-                    there = picks == index
-                    order[there] = rng.choice(self.rows[labels == label], there.sum())
+                order = self._balanced(rng)
             if self.buckets is not None:
                 order = self.buckets.order(order, number, rng)
             self._cached = (number, order)
         return self._cached[1]
+
+    def _balanced(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw a class, then one of its rows with replacement, as often as classes are known.
+
+        Rows without a class, there for their dimensions, come once each.
+        """
+        known = self.classes[self.rows] >= 0
+        rows, labels = self.rows[known], self.classes[self.rows][known]
+        present = np.unique(labels)
+        order = np.empty_like(rows)
+        if len(rows):
+            picks = rng.permutation(np.arange(len(rows)) % len(present))
+            for index, label in enumerate(present):
+                there = picks == index
+                order[there] = rng.choice(rows[labels == label], there.sum())
+        return order if known.all() else rng.permutation(
+            np.concatenate([order, self.rows[~known]]))
 
     def take(self, position: int, n: int) -> np.ndarray:
         """Give n rows from a position in the endless sequence of passes."""

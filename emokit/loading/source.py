@@ -101,7 +101,7 @@ def make_source(corpus: BuiltCorpus, target: str = "emotion", fold: int | None =
     useful = found["classes"] >= 0
     if found.get("values") is not None:
         useful = useful | np.isfinite(found["values"]).any(axis=1)
-    partition, fold = _partition_column(corpus, fold)
+    partition, fold = partition_column(corpus, fold)
     rows = {name: np.flatnonzero((partition == name) & useful)
             for name in ("train", "dev", "test")}
     for name in ("train", "dev"):
@@ -157,7 +157,12 @@ def _view(corpus: BuiltCorpus, target: str) -> tuple[dict, tuple[str, ...]]:
     return mapping, tuple(view_classes(target))
 
 
-def _partition_column(corpus: BuiltCorpus, fold: int | None):
+def partition_column(corpus: BuiltCorpus, fold: int | None):
+    """Give the partition of each manifest row, [N], and the fold, None where there are no folds.
+
+    Raises:
+        ConfigError: a fold the corpus does not have.
+    """
     default = corpus.manifest["partition"].to_numpy(dtype=object)
     n_folds = count_folds(corpus)
     if fold is None or n_folds == 0:

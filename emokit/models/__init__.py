@@ -6,6 +6,7 @@ POOLINGS = Registry("pooling", {
     "attention": "emokit.models.pooling:AttentionPooling",
     "average": "emokit.models.pooling:AveragePooling",
     "statistics": "emokit.models.pooling:StatisticsPooling",
+    "statistics_attention": "emokit.models.pooling:StatisticsAttentionPooling",
 })
 
 HEADS = Registry("head", {

@@ -90,7 +90,7 @@ def _merge_sites(model: EmotionModel, merged: EmotionModel, corpus: str) -> dict
             weight.copy_(found[0])
             if bias is not None:
                 bias.copy_(found[1])
-            elif bool(found[1].any()):
+            elif not weight.is_meta and bool(found[1].any()):
                 shifts[site] = found[1]
     for name, site, adapter in scaling:  # last, because adapters of the layer behind come first
         weight = merged.backbone.get_submodule(behind[site]).weight

@@ -343,7 +343,7 @@ class EmotionModel(nn.Module):
 def _rest_frozen(module: nn.Module) -> None:
     flags = [parameter.requires_grad for parameter in module.parameters()]
     if flags and not any(flags):
-        if not getattr(module, "works_when_frozen", False):
+        if not getattr(module, "works_when_frozen", ()):
             module.eval()
     elif flags and not all(flags):
         for child in module.children():

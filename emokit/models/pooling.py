@@ -94,3 +94,51 @@ class StatisticsPooling(nn.Module):
         mean = masked_mean(frames, lengths)
         variance = masked_mean((frames - mean[:, None]).square(), lengths)
         return torch.cat([mean, torch.sqrt(variance + 1e-8)], 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class StatisticsAttentionConfig:
+    """Settings of statistical attentive pooling."""
+
+    hidden: int = knob(128, "Numbers in the middle of the attention.", minimum=1)
+
+
+class StatisticsAttentionPooling(nn.Module):
+    """[mu; sigma], [B, 2 D], under attention: a = softmax over real positions of v . tanh(W h + b).
+
+    mu = sum a_t h_t, sigma = sqrt(max(sum a_t h_t^2 - mu^2, 1e-6)), element by element. W
+    [hidden, D], b and v [hidden]; 128 D + 256 numbers by default. One position has sigma 1e-3 and
+    finite gradients.
+
+    Source:
+        Okabe et al. 2018, as Song et al. 2025 (arXiv 2509.23795) use it by name; width and start
+        are ours. Deviation: sigma from centred values, which lose no digits.
+    """
+
+    Config = StatisticsAttentionConfig
+
+    def __init__(self, config: StatisticsAttentionConfig, dim: int):
+        super().__init__()
+        self.config, self.dim = config, 2 * dim
+        self.hidden = nn.Linear(dim, config.hidden)
+        self.query = nn.Parameter(torch.randn(config.hidden) / config.hidden**0.5)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Give [B, 2 D] from frames [B, T, D]."""
+        scores = (torch.tanh(self.hidden(frames)) @ self.query.to(frames.dtype)).float()  # [B, T]
+        scores = scores.masked_fill(~position_mask(lengths, frames.shape[1]), float("-inf"))
+        return weighted_statistics(frames.float(), torch.softmax(scores, 1))
+
+
+def weighted_statistics(frames: Tensor, shares: Tensor) -> Tensor:
+    """Give mean and deviation [B, 2 D] of [B, T, D] under weights [B, T] that sum to 1.
+
+    Example:
+        >>> frames = torch.tensor([[[0.0], [2.0]]])
+        >>> found = weighted_statistics(frames, torch.tensor([[0.25, 0.75]]))
+        >>> [round(value, 4) for value in found[0].tolist()]
+        [1.5, 0.866]
+    """
+    mean = torch.einsum("btd,bt->bd", frames, shares)
+    variance = torch.einsum("btd,bt->bd", (frames - mean[:, None]).square(), shares)
+    return torch.cat([mean, variance.clamp(min=1e-6).sqrt()], 1)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from emokit.core.errors import CheckpointError, culprits
+from emokit.core.files import read_json
+
+PRETRAINING = "pretraining.json"
+"""What the folder of an encoder that emokit pre-trained says of how it came about."""
 
 SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".bin")
 
@@ -88,3 +93,17 @@ def refuse_misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], 
         if names:
             raise CheckpointError(f"The weights do not fit {what}: they {words} "
                                   f"{culprits(names)}. Name another file or set its sizes.")
+
+
+def pretraining_facts(backbone: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give what an encoder heard that emokit pre-trained: `target, fold, manifests` of the
+    pre-training, and of those before it; empty for all other encoders.
+
+    Args:
+        backbone: its settings; `path` may name its folder.
+    """
+    path = Path(backbone.get("path") or "") / PRETRAINING
+    if not backbone.get("path") or not path.is_file():
+        return []
+    facts = read_json(path)
+    return [{name: facts[name] for name in ("target", "fold", "manifests")}, *facts["ancestors"]]

@@ -62,7 +62,7 @@ def start_from(model: EmotionModel, base: EmotionModel) -> dict[str, str]:
             f"The base has adapters of corpus '{uncarried[0]}' that this model has no place for. "
             "Use the adapters of the base, or train the corpus alone.")
     if uncarried:
-        source = merge(base, uncarried[0])
+        source = _merged(base, uncarried[0])
     else:
         source = copy.deepcopy(base)
         if known != list(model.corpora):
@@ -110,15 +110,40 @@ def renew_head(model: EmotionModel, corpus: str) -> None:
     own.head = cls(config, dim, len(own.labels) + len(own.dimensions)).to(device)
 
 
+def _merged(base: EmotionModel, corpus: str) -> EmotionModel:
+    try:
+        return merge(base, corpus)
+    except ConfigError as error:
+        raise ConfigError(
+            f"The base has adapters of corpus '{corpus}' that this model has no place for, or not "
+            f"in their order. {error} Use the adapters of the base; others may stand behind them."
+        ) from None
+
+
 def _carried(base: EmotionModel, model: EmotionModel, corpus: str) -> bool:
-    """Say whether each of a corpus's adapters has a place of its kind and shape in the model."""
+    """Say whether each of a corpus's adapters has a place of its kind and shape in the model, and
+    those of a site run in the same order."""
     for name, group in base.part(corpus).groups.items():
         if name in model.shared and name not in base.shared and len(model.corpora) > 1:
             return False
         if not all(_fits(name, key, adapter, model.part(corpus))
                    for key, adapter in group.items()):
             return False
-    return True
+    return all(_in_order(base.part(corpus), model.part(corpus), key)
+               for group in base.part(corpus).groups.values() for key in group)
+
+
+def _in_order(theirs: CorpusPart, ours: CorpusPart, key: str) -> bool:
+    """Say whether a site's adapters run in the order that they ran in.
+
+    Norms always come first, whatever adapter brought them.
+    """
+    def names(own: CorpusPart) -> list[str]:
+        return [name for name, adapter in own.at(key.replace("/", "."))
+                if not isinstance(adapter, NormAdapter)]
+
+    wanted = names(theirs)
+    return wanted == [name for name in names(ours) if name in wanted]
 
 
 def _fits(name: str, key: str, adapter: Adapter, ours: CorpusPart) -> bool:
@@ -202,7 +227,7 @@ def _start_shared(ours: CorpusPart, source: EmotionModel, corpus: str) -> None:
 def _refuse_new_mean(ours: CorpusPart, theirs: CorpusPart, corpus: str) -> None:
     for name, group in ours.groups.items():
         for adapter in group.values():
-            if isinstance(adapter, WeightedSumAdapter) and not adapter.free and (
+            if isinstance(adapter, WeightedSumAdapter) and not adapter.starts_as_identity and (
                     name not in theirs.groups):
                 raise ConfigError(
                     f"adapter {name}: it starts as the mean of all states, but the head of "

@@ -49,7 +49,7 @@ def save(path: str | os.PathLike, model, facts: Mapping[str, Any]) -> Path:
             "labels": {name: list(labels) for name, labels in model.labels.items()},
             "dimensions": {name: list(words) for name, words in model.dimensions.items()},
             "facts": dict(facts)}
-    return _write(path, model.state_for_checkpoint(), meta)
+    return write(path, model.state_for_checkpoint(), meta)
 
 
 def save_corpus(path: str | os.PathLike, model, corpus: str, facts: Mapping[str, Any]) -> Path:
@@ -58,10 +58,11 @@ def save_corpus(path: str | os.PathLike, model, corpus: str, facts: Mapping[str,
             "settings": to_mapping(model.settings), "labels": {corpus: list(model.labels[corpus])},
             "dimensions": {corpus: list(model.dimensions[corpus])},
             "facts": {**facts, "backbone_hash": backbone_hash(model)}}
-    return _write(path, model.corpus_state(corpus), meta)
+    return write(path, model.corpus_state(corpus), meta)
 
 
-def _write(path: str | os.PathLike, state: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
+def write(path: str | os.PathLike, state: Mapping[str, Any], meta: Mapping[str, Any]) -> Path:
+    """Write named tensors, and what they are as JSON beside them, whole or not at all."""
     from safetensors.torch import save as to_bytes
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
@@ -128,6 +129,9 @@ def inspect(path: str | os.PathLike) -> Checkpoint:
     if meta["kind"] == "linear":
         raise CheckpointError(f"'{path}' is a linear baseline, which only `evaluate` scores. Name "
                               "a group that `emokit train` made.")
+    if meta["kind"] == "local-attributes":
+        raise CheckpointError(f"'{path}' is a pre-trained adapter, which knows no emotions. Fine-"
+                              f"tune from it: emokit train --adapters wap:{Path(path).parent}")
     if meta["kind"] != "model":
         raise CheckpointError(
             f"'{path}' holds only the part of corpus '{meta.get('corpus')}'. Name the whole model."

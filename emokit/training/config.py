@@ -97,13 +97,16 @@ class TrainConfig(ModelSettings):
                          "a tenth, or constant after warm-up.", choices=SCHEDULES)
     warmup: float = knob(0.0, "Share of all steps over which the rate rises from zero.",
                          minimum=0.0, below=1.0)
-    plateau_epochs: int = knob(20, "Epochs without a better dev UAR that end a plateau stage.",
+    plateau_epochs: int = knob(20, "Epochs without a better dev score that end a plateau "
+                               "stage.",
                                minimum=1)
     plateau_stages: int = knob(3, "Plateau stages, each at a tenth of the rate before.", minimum=1)
-    plateau_rise: float = knob(0.005, "Rise in dev UAR that counts as better for a plateau.",
+    plateau_rise: float = knob(0.005, "Rise in the dev score (UAR, CCC, or their mean) that "
+                               "counts as better for a plateau.",
                                minimum=0.0)
     epochs: int = knob(200, "Epochs at most, for the whole run.", minimum=1)
-    patience: int | None = knob(None, "Stop after so many epochs without a better dev UAR.",
+    patience: int | None = knob(None, "Stop after so many epochs without a better dev score: "
+                                "UAR, of dimensions CCC, of both their mean.",
                                 minimum=1)
     average_share: float = knob(0.0, "Time constant of the moving average of weights and norm "
                                 "statistics that is scored and saved, as a share of all steps; 0 "
@@ -135,7 +138,7 @@ _LATER = {"copy_from": None, "new_head": False, "freeze": [], "rates": {}, "buck
 
 
 def group_signature(config: TrainConfig, corpora: list[str], start: str | None,
-                    folded: bool) -> str:
+                    folded: bool, weights: str | None = None) -> str:
     """Hash what makes two runs comparable cells of one group.
 
     Seeds, the number of a fold and, where each model sees one corpus, the corpus stay out. A joint
@@ -145,6 +148,8 @@ def group_signature(config: TrainConfig, corpora: list[str], start: str | None,
     Args:
         start: hash of the weights that `init` names, or None: equal paths may hold other weights.
         folded: whether cells are folds.
+        weights: hash of the pretrained weights that the backbone starts from, where they lie on
+            this disk.
     """
     settings = to_mapping(config)
     from emokit.core.config import cosmetic_fields
@@ -154,5 +159,11 @@ def group_signature(config: TrainConfig, corpora: list[str], start: str | None,
     for name, value in _LATER.items():
         if settings[name] == value:
             del settings[name]
+    for item in settings["adapters"]:
+        if not item.get("shared"):
+            item.pop("shared", None)
+    if weights is not None:
+        # equal paths may hold other weights, and equal weights lie in many places
+        settings["backbone"]["path"] = weights
     settings["init"] = start
     return signature([settings, sorted(corpora) if config.regime != "single" else None, folded])

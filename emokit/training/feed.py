@@ -56,24 +56,27 @@ class FromStates(ThroughModel):
     """The same for a model of which only what is last learns: the rest runs once per crop.
 
     Training sees one scoring crop of each utterance, drawn every epoch. Where something is to
-    change what the frozen part hears, training goes through the model and dev alone from states.
+    change what the frozen part hears, or drops or masks within it, training goes through the model
+    and dev alone from states.
     """
 
     def __init__(self, model, sources: Sequence[Source], config: TrainConfig, seed: int,
                  pin: bool, level: str):
         super().__init__(sources, config, seed, pin)
         self.level = level
-        changed = bool(config.augment or config.mixup)
-        if changed:
-            log.warning("Augmentation changes what the frozen part hears, so every epoch runs "
-                        "through it. With augment=none and mixup=0 it runs once.")
+        changes = [name for name in ("augment", "mixup") if getattr(config, name)]
+        changes += [f"backbone.{name}" for name in model.backbone.works_when_frozen]
+        if changes:
+            log.warning("%s changes what the frozen part gives, so every epoch runs through it. "
+                        "Without, it runs once.", " and ".join(changes))
 
-        def keep(source: Source, partition: str) -> frozen.States:
+        def keep(source: Source, partition: str, beside: int = 0) -> frozen.States:
             return states(model, source, source.rows[partition], config.window, config.scoring,
-                          self._folder(source), level)
+                          self._folder(source), level, beside=beside)
 
         self.dev = {source.name: keep(source, "dev") for source in sources}
-        self.train = None if changed else [keep(source, "train") for source in sources]
+        self.train = None if changes else [
+            keep(source, "train", self.dev[source.name].values.nbytes) for source in sources]
 
     def _folder(self, source: Source) -> Path:
         if os.access(source.corpus.folder, os.W_OK):

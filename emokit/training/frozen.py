@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -18,6 +19,23 @@ from emokit.loading.source import Source
 from emokit.training.predict import batches, mean_answers, scoring
 
 
+BELOW_READOUT = ("layers", "last")
+"""Levels of states that a backbone's readout, and what sits there, still has to read."""
+
+_BELOW = re.compile(r"(state|states)([1-9]\d*)")
+
+
+def below_layer(level: str) -> tuple[int, bool] | None:
+    """Read a level of what lies below a layer: its number, and whether all states below count.
+
+    Example:
+        >>> below_layer("state2"), below_layer("states2"), below_layer("layers")
+        ((2, False), (2, True), None)
+    """
+    found = _BELOW.fullmatch(level)
+    return None if found is None else (int(found[2]), found[1] == "states")
+
+
 @dataclasses.dataclass(frozen=True)
 class States:
     """Frozen states of the scoring crops of some utterances of one corpus.
@@ -27,7 +45,7 @@ class States:
 
     Args:
         head: id of the model's part that the corpus uses.
-        level: `embedding`, `frames` or `layers`, see `emokit.training.states`.
+        level: what they are, see `emokit.training.states`.
         rows: [n] manifest rows, ascending.
         crops: [m, 3] int64 (index into rows, start, stop) in samples.
         lengths: [m] states of each crop; 1 where they are embeddings.
@@ -101,13 +119,14 @@ def logits(model, batch: Batch, level: str = "") -> Tensor:
     Args:
         batch: its inputs are embeddings [B, D], frames [B, T', D], or states of layers
             [B, T', N D].
-        level: `layers` where they are the last.
+        level: of the states, where they are those of layers.
     """
-    inputs = batch.inputs
-    if level == "layers":
+    inputs, below = batch.inputs, below_layer(level)
+    if below or level in BELOW_READOUT:
         model.select(batch.corpus)
         inputs = inputs.unflatten(2, (-1, model.backbone.dim)).transpose(1, 2)  # [B, N, T', D]
-        inputs = model.backbone.read(inputs, batch.lengths)
+        inputs = model.backbone.resume(inputs, batch.lengths, below[0]) if below else (
+            model.backbone.read(inputs, batch.lengths))
     if inputs.dim() == 3:
         inputs = model.pool(batch.corpus, inputs, batch.lengths)
     return model.part(batch.corpus).head(inputs)
@@ -118,7 +137,9 @@ def frozen_level(model) -> str | None:
 
     Returns:
         `embedding` where heads alone learn; `layers` where besides those only what mixes the
-        states of layers or pools does; None otherwise.
+        states of layers or pools does, or `last` where that takes the last state alone; `state2`
+        where adapters in layers from number 2 on learn too, `states2` where states below are
+        mixed; None otherwise.
     """
     parts = [model.part(corpus) for corpus in model.corpora]
     learning = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
@@ -129,7 +150,30 @@ def frozen_level(model) -> str | None:
              for _, adapter in part.at(site)]
     poolings = [part.pooling for part in parts if part.pooling is not None]
     above |= _ids([*mixes, *poolings, *([] if model.pooling is None else [model.pooling])])
-    return "layers" if mixes and learning and learning <= above else None
+    if mixes and learning and learning <= above:
+        return "last" if all(adapter.reads_last for adapter in mixes) else "layers"
+    first = _first_layer(model, parts, learning, above)
+    if not first:
+        return None
+    mixed = model.backbone.readout.mean or not all(adapter.reads_last for adapter in mixes)
+    return f"{'states' if mixed else 'state'}{first}"
+
+
+def _first_layer(model, parts: Sequence, learning: set[int], above: set[int]) -> int | None:
+    """Give the lowest transformer layer where an adapter learns; None if something else does."""
+    backbone = model.backbone
+    if not hasattr(backbone, "resume") or getattr(backbone.config, "padded", False):
+        # padding is heard there, so states of an utterance alone do not suffice
+        return None
+    layers, known = [], set(above)
+    for part in parts:
+        for group in part.groups.values():
+            for key, adapter in group.items():
+                own = _ids([adapter])
+                if own & learning - above:
+                    layers.append(backbone.layer_of(key.replace("/", ".")))
+                    known |= own
+    return min(layers) if layers and None not in layers and learning <= known else None
 
 
 def _ids(modules: Iterable[torch.nn.Module]) -> set[int]:

@@ -7,7 +7,7 @@ import io
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from emokit.training.mixup import draw as draw_mixture
 from emokit.training.objective import Objective
 from emokit.training.optim import make_optimizer, scheduled_rate, set_rate
 from emokit.training.predict import place, prediction_table, score
+from emokit.training.resume import moving_state, resting, restore, state_hash
 from emokit.training.run import BEST, LAST, METRICS, RESUME, Cell
 from emokit.training.selection import figures, in_words, means
 
@@ -49,7 +50,7 @@ class Progress:
 
 
 def fit(model, sources: Sequence[Source], config: TrainConfig, seed: int, cell: Cell,
-        facts: dict[str, Any]) -> dict[str, Any]:
+        facts: dict[str, Any], new_adapters: Collection[str] = ()) -> dict[str, Any]:
     """Train a model on its sources and leave the complete cell behind.
 
     Everything random derives from `seed`, an epoch and a name, so a run that was stopped after
@@ -61,6 +62,7 @@ def fit(model, sources: Sequence[Source], config: TrainConfig, seed: int, cell: 
         model: an EmotionModel on its device, `apply_mode` done, normalisation set.
         sources: what is trained on; each has train and dev rows.
         facts: what the checkpoint shall say besides.
+        new_adapters: names of those that the start did not have.
 
     Returns:
         The content of `metrics.json`.
@@ -68,7 +70,7 @@ def fit(model, sources: Sequence[Source], config: TrainConfig, seed: int, cell: 
     Raises:
         EmokitError: the loss is no longer finite.
     """
-    trainer = _Trainer(model, sources, config, seed, cell, facts)
+    trainer = _Trainer(model, sources, config, seed, cell, facts, new_adapters)
     trainer.resume()
     with trainer.bar() as bar:
         while not trainer.state.stopped:
@@ -79,14 +81,15 @@ def fit(model, sources: Sequence[Source], config: TrainConfig, seed: int, cell: 
 class _Trainer:
     """The loop's state; `fit` reads as the algorithm."""
 
-    def __init__(self, model, sources, config, seed, cell, facts):
+    def __init__(self, model, sources, config, seed, cell, facts, new_adapters=()):
         self.model, self.sources, self.config = model, list(sources), config
         self.seed, self.cell, self.facts = seed, cell, facts
         self.device = next(model.parameters()).device
         sizes: dict[str, int] = {}
         for source in self.sources:
             sizes[source.head] = sizes.get(source.head, 0) + len(source.rows["train"])
-        self.optimizer = make_optimizer(model, config, sizes)
+        self.new_adapters = new_adapters
+        self.optimizer = make_optimizer(model, config, sizes, new_adapters)
         # walking through 26 corpora's modules at each step takes longer than clipping
         self.learning = [one for one in model.parameters() if one.requires_grad]
         self.sizes = sizes
@@ -107,6 +110,9 @@ class _Trainer:
         self.feed = make_feed(model, self.sources, config, seed, self.device.type == "cuda")
         self.objective = Objective(self.sources, config, self.device)
         self.autocast, _, _ = precision_of(config, self.device)
+        # a frozen encoder stands in the checkpoints, so that what goes on need not repeat it
+        self.resting = resting(model)
+        self.resting_hash = state_hash(model, self.resting)
         self.state, self.history = Progress(), []
         self.head_steps: dict[str, int] = {}
         self.rate = config.learning_rate
@@ -265,7 +271,7 @@ class _Trainer:
         best = checkpoint.read_tensors(self.cell.folder / BEST)
         for model in {self.model, self.answering}:
             model.load_checkpoint_state(best)
-        self.optimizer = make_optimizer(self.model, self.config, self.sizes)
+        self.optimizer = make_optimizer(self.model, self.config, self.sizes, self.new_adapters)
 
     # ---- files
 
@@ -277,10 +283,11 @@ class _Trainer:
     def _save_resume(self) -> None:
         data = io.BytesIO()
         torch.save({
-            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "model": moving_state(self.model, self.resting), "resting": self.resting_hash,
+            "optimizer": self.optimizer.state_dict(),
             "progress": dataclasses.asdict(self.state), "history": self.history,
             "head_steps": self.head_steps, "facts": self.facts,
-            "average": self.average.model.state_dict() if self.average else None,
+            "average": moving_state(self.average.model, self.resting) if self.average else None,
         }, data)
         write_bytes(self.cell.folder / RESUME, data.getbuffer())
 
@@ -304,12 +311,18 @@ class _Trainer:
                 raise EmokitError(
                     f"'{self.cell.folder}' was begun on {words}. Remove that folder to begin anew."
                 )
+        # files from before there was a hash hold all tensors
+        if saved.get("resting", self.resting_hash) != self.resting_hash:
+            raise EmokitError(
+                f"'{self.cell.folder}' was begun on other weights of what is frozen. Remove that "
+                "folder to begin anew."
+            )
         self.state = Progress(**saved["progress"])
         self.history, self.head_steps = saved["history"], saved["head_steps"]
-        self.model.load_state_dict(saved["model"])
+        restore(self.model, saved["model"], self.resting, path)
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.average:
-            self.average.model.load_state_dict(saved["average"])
+            restore(self.average.model, saved["average"], self.resting, path)
         self.cell.write_history(self.history)
         log.info("%s goes on after epoch %d", self.cell.name, self.state.epoch)
 

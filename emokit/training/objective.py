@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from emokit.core.errors import culprits
+from emokit.corpora.utterance import DIMENSIONS
 from emokit.loading.batch import Targets
 from emokit.loading.source import Source
 from emokit.training.config import TrainConfig
 from emokit.training.losses import class_losses, class_weights, dimension_loss, ordinal_ranks
 from emokit.training.mixup import Mixture
+
+
+FEWEST_FOR_CCC = 16
+"""Known values in a batch below which their CCC says little of that of the corpus."""
+
+
+def noisy_batches(sources: Sequence[Source], config: TrainConfig) -> list[str]:
+    """Say which corpora have batches with too few known values for a loss of CCC, in words.
+
+    A batch knows its size times the share of train whose dimension is known, on average; one of
+    several corpora is drawn from all of them.
+    """
+    if config.dimensions_loss != "ccc":
+        return []
+    groups = [list(sources)] if config.mixed_batches else [[source] for source in sources]
+    lines = []
+    for group in groups:
+        known = {name: [np.isfinite(source.own_values(source.rows["train"])[:, index])
+                        for source in group for index, own in enumerate(source.dimensions)
+                        if own == name] for name in DIMENSIONS}
+        n = sum(len(source.rows["train"]) for source in group)
+        for name, parts in ((name, parts) for name, parts in known.items() if parts):
+            total = sum(int(part.sum()) for part in parts)
+            expected = min(config.batch_size, n) * total / n
+            if expected < FEWEST_FOR_CCC:
+                where = culprits(source.name for source in group)
+                enough = math.ceil(FEWEST_FOR_CCC * n / max(total, 1))
+                size = f"--batch-size {enough} or more, or " if enough <= n else ""
+                lines.append(f"a batch of {where} knows {name} of {expected:.1f} utterances: the "
+                             f"CCC of so few is a noisy loss. Take {size}"
+                             "--set dimensions_loss=rmse.")
+    return lines
 
 
 class Objective:

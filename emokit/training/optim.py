@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 
@@ -32,26 +32,27 @@ def adapter_decay(n_train: int) -> float:
     return 2 * _ADAPTER_DECAY_LARGE
 
 
-def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
+def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int],
+                   new_adapters: Collection[str] = ()):
     """Make the optimiser over everything that learns.
 
     Norms are not decayed; adapters are by the size of their corpus, or of all corpora where they
     are shared, unless the config names a number; everything else by `weight_decay`. In mode
     finetune what the start brought learns at `finetune_rate` times the rate of what is new: of a
-    base all but the head, of pretrained weights backbone and norms. What `rates` names learns at
+    base all but the head and adapters that it had not, of pretrained weights backbone and norms. A
+    norm that a corpus has for itself is a copy of the start's. What `rates` names learns at
     that rate in any mode, the narrowest name before the wider. Parameters without gradient in a
     step (those of other corpora) are left alone, momentum and decay included.
 
     Args:
         train_sizes: head -> true number of train utterances.
+        new_adapters: names of adapters that the start did not have.
 
     Raises:
         ConfigError: nothing learns, or `rates` names an unknown part.
     """
-    groups, parts = [], {}
-    if config.rates:
-        check_parts(model, config.rates, "rates")
-        parts = parts_of(model)
+    groups, parts = [], parts_of(model)
+    check_parts(model, config.rates, "rates")
     for group in parameter_groups(model):
         decay = config.weight_decay
         if group.part == "norms":
@@ -63,9 +64,9 @@ def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
                                       sum(train_sizes.values()))
         brought = (group.part != "head" if config.init is not None
                    else group.part in ("backbone", "norms"))
-        tuned = config.mode == "finetune" and brought
-        for factor, parameters in _by_rate(group.parameters, config, parts,
-                                           config.finetune_rate if tuned else 1.0).items():
+        slow = config.finetune_rate if config.mode == "finetune" and brought else 1.0
+        for factor, parameters in _by_rate(group.parameters, config, parts, slow,
+                                           new_adapters).items():
             groups.append({"params": parameters, "weight_decay": decay,
                            "lr": factor * config.learning_rate, "factor": factor})
     if not groups:
@@ -87,14 +88,14 @@ def make_optimizer(model, config: TrainConfig, train_sizes: Mapping[str, int]):
 
 
 def _by_rate(parameters: Mapping[str, torch.nn.Parameter], config: TrainConfig,
-             parts: Mapping[str, tuple[str, ...]], factor: float
+             parts: Mapping[str, tuple[str, ...]], factor: float, new: Collection[str]
              ) -> dict[float, list[torch.nn.Parameter]]:
     """Divide parameters by how many times the learning rate theirs is."""
     found: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in parameters.items():
-        own = next((config.rates[part] for part in parts.get(name, ()) if part in config.rates),
-                   None)
-        rate = factor if own is None else own / config.learning_rate
+        own = next((config.rates[part] for part in parts[name] if part in config.rates), None)
+        is_new = parts[name][0] != "norm" and not set(parts[name]).isdisjoint(new)
+        rate = (1.0 if is_new else factor) if own is None else own / config.learning_rate
         found.setdefault(rate, []).append(parameter)
     return found
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from emokit.core.errors import CorpusError, culprits
 from emokit.evaluation.metrics import ccc
 from emokit.loading.source import Source
 from emokit.training.predict import Scores
@@ -26,7 +27,7 @@ def class_figures(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, 
 
 
 def figures(source: Source, scores: Scores) -> dict[str, float]:
-    """Give the figures of dev by name.
+    """Give the figures of dev by name; what is undefined is left out, never 0.
 
     Returns:
         `n`; with classes `uar`; with dimensions `ccc_<dimension>` of each that dev knows and their
@@ -34,34 +35,72 @@ def figures(source: Source, scores: Scores) -> dict[str, float]:
         log-likelihood plus 1 - CCC.
     """
     found: dict[str, float] = {"n": len(scores.truth)}
-    score, loss = [], 0.0
+    score, losses = [], []
     known = scores.truth >= 0
     if source.labels and known.any():
         found["uar"], loss = class_figures(scores.probabilities[known], scores.truth[known])
         score.append(found["uar"])
+        losses.append(loss)
+    values = []
     for index, name in enumerate(source.dimensions):
         truth = scores.true_values[:, index]
         there = np.isfinite(truth)
         value = ccc(truth[there], scores.values[there, index])
         if not math.isnan(value):
             found[f"ccc_{name}"] = value
-    if source.dimensions:
-        found["ccc"] = float(np.mean([found[name] for name in found if name[:4] == "ccc_"] or [0]))
+            values.append(value)
+    if values:
+        found["ccc"] = float(np.mean(values))
         score.append(found["ccc"])
-        loss += 1 - found["ccc"]
-    return {**found, "score": float(np.mean(score)), "loss": loss}
+        losses.append(1 - found["ccc"])
+    return {**found, "score": float(np.mean(score)), "loss": sum(losses)} if score else found
+
+
+def refuse_undecidable(sources: Sequence[Source]) -> list[str]:
+    """Hold the dev partitions of one model to what its epochs can be chosen by.
+
+    Returns:
+        A line for each corpus whose dev says nothing, beside others that do.
+
+    Raises:
+        CorpusError: of no corpus does dev know a class, or two values of a dimension.
+    """
+    silent = [source.name for source in sources if not _decides(source)]
+    if len(silent) < len(sources):
+        return [f"dev of '{name}' knows no class, and no dimension of two utterances: the epoch is "
+                "chosen by the other corpora" for name in silent]
+    raise CorpusError(
+        f"Dev of {culprits(silent)} knows no class, and no dimension of two utterances, so no "
+        "epoch can be chosen there. Change its partitions in corpora.yaml and build it again, or "
+        "choose another --target."
+    )
+
+
+def _decides(source: Source) -> bool:
+    rows = source.rows["dev"]
+    if source.labels and (source.classes[rows] >= 0).any():
+        return True
+    return bool((np.isfinite(source.own_values(rows)).sum(axis=0) >= 2).any())
 
 
 MEANS = ("uar", "ccc", "score", "loss")
 
 
 def means(corpora: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Average the figures of dev over the corpora that have them."""
+    """Average the figures of dev over the corpora that have them.
+
+    Raises:
+        CorpusError: none of them has a score.
+    """
     found = {}
     for name in MEANS:
         values = [one[name] for one in corpora.values() if name in one]
         if values:
             found[name] = float(np.mean(values))
+    if "score" not in found:
+        raise CorpusError(f"UAR and CCC are undefined on dev of {culprits(corpora)}: nothing is "
+                          "known there, or all values are equal. Change the partitions, or choose "
+                          "another --target.")
     return found
 
 

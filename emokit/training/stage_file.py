@@ -74,8 +74,9 @@ def read_stages(path: str | Path, flags: Mapping[str, Any] | None = None,
         raise ConfigError(f"'{path}' holds no stages; expected 'stages:' and below it a list of "
                           "them, each {name: …, corpus: …, epochs: …}.")
     shared = {key: value for key, value in content.items() if key != "stages"}
+    over = {*flags, *(text.partition("=")[0].strip() for text in sets)}
     for key in (*_DECIDED, "corpora"):
-        if key in flags or (key in shared and key != "init"):
+        if key in over or (key in shared and key != "init"):
             raise ConfigError(f"'{key}' is what each stage says itself. Leave it out beside "
                               f"'{path}'.")
     if "folds" in shared:
@@ -106,6 +107,10 @@ def _stage(raw, shared, init, before: Sequence[Stage], flags, sets, where) -> St
     if ("corpus" in raw) == ("corpora" in raw):
         raise ConfigError(f"{where}: give stage '{name}' a 'corpus', or several 'corpora'.")
     corpora = raw["corpora"] if "corpora" in raw else [raw["corpus"]]
+    if not isinstance(corpora, list) or not corpora or not all(
+            isinstance(word, str) for word in corpora):
+        raise ConfigError(f"{where}: 'corpora' of stage '{name}' is {corpora!r}; expected names "
+                          "of built corpora.")
     settings = merge(shared, {key: value for key, value in raw.items() if key not in (
         "name", "corpus", "corpora", "start", "train", "head")})
     settings |= {"corpora": corpora, "regime": "single" if len(corpora) == 1 else "joint"}
@@ -133,8 +138,11 @@ def _stage(raw, shared, init, before: Sequence[Stage], flags, sets, where) -> St
                 isinstance(part, str) for part in train):
             raise ConfigError(f"{where}: 'train' of stage '{name}' is {train!r}; expected a list "
                               "of parts, e.g. [adapters, head].")
-        settings["mode"] = _mode(train, settings)
     try:
+        if train is not None:
+            # what a flag or --set says of the backbone counts too
+            backbone = resolve(flags, sets, plan=settings)[0].backbone
+            settings["mode"] = _mode(train, "init" in settings or bool(backbone.get("path")))
         config, explicit = resolve(flags, sets, plan=settings)
     except ConfigError as error:
         raise ConfigError(f"{where}: stage '{name}': {error}") from None
@@ -174,11 +182,12 @@ def _start(raw, before: Sequence[Stage], corpora, where) -> tuple[Stage | None, 
     return found[name], former
 
 
-def _mode(train: Sequence[str], settings: Mapping[str, Any]) -> str:
-    """Give the mode under which at least these parts learn."""
+def _mode(train: Sequence[str], started: bool) -> str:
+    """Give the mode under which at least these parts learn.
+
+    Args:
+        started: whether the backbone begins with trained weights.
+    """
     if "backbone" not in train:
         return "head" if set(train) == {"head"} else "adapters"
-    backbone = settings.get("backbone")
-    pretrained = "init" in settings or (
-        backbone.get("path") if isinstance(backbone, Mapping) else ":" in str(backbone or ""))
-    return "finetune" if pretrained else "scratch"
+    return "finetune" if started else "scratch"

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from emokit.core.config import to_mapping
-from emokit.core.errors import CheckpointError, ConfigError, EmokitError, choices, culprits
+from emokit.core.config import signature
+from emokit.core.errors import CheckpointError, EmokitError, culprits
 from emokit.core.files import file_digest
 from emokit.core.seeding import derive, seed_everything
-from emokit.corpora.store import RATE
-from emokit.loading.dataset import collate
 from emokit.loading.source import POOLED, Source, fold_of, make_source
+from emokit.models.backbones import BACKBONES
 from emokit.models.model import EmotionModel
-from emokit.models.settings import ModelSettings, complete
-from emokit.models.starting import copy_corpora, renew_head, start_from
+from emokit.models.pretrained import pretraining_facts
+from emokit.models.settings import ModelSettings, complete, part as read_part
+from emokit.models.starting import renew_head
 from emokit.training import checkpoint
+from emokit.training.adapter_start import start_adapters
+from emokit.training.beginning import begin
 from emokit.training.handover import check_handover
-from emokit.training.predict import batches
+from emokit.training.normalisation import normalise
 from emokit.training.run import Group, find_group
+from emokit.training.speakers import refuse_known_speakers
 
 log = logging.getLogger("emokit")
-
-_SHARED_PARTS = ("frontend", "backbone", "pooling", "shared_pooling", "normalisation")
 
 
 def init_identity(runs: Path, init: str | None) -> str | None:
@@ -38,6 +38,27 @@ def init_identity(runs: Path, init: str | None) -> str | None:
         return file_digest(init)
     group, _, cell = init.rstrip("/").removeprefix(f"{runs}/").partition("/")
     return f"{find_group(runs, group).name}/{cell}"
+
+
+def weights_identity(backbone: Mapping[str, Any]) -> str | None:
+    """Hash the pretrained weights that a backbone's settings name, by their bytes.
+
+    Returns:
+        None without such, and for names of a hub or a bundle, which stand for themselves.
+
+    Raises:
+        EmokitError: there are no such weights, or not all of them.
+    """
+    cls, config = read_part(BACKBONES, backbone)
+    files = cls.start_files(config)
+    if not files:
+        return None
+    return signature([_file_digest(file, file.stat().st_mtime_ns) for file in files])
+
+
+@functools.lru_cache(maxsize=64)
+def _file_digest(file: Path, changed: int) -> str:
+    return file_digest(file)
 
 
 def _other_corpus(runs: Path, init: str) -> tuple[Group, str] | None:
@@ -123,32 +144,47 @@ def make_model(settings: ModelSettings, sources: Sequence[Source], seed: int,
     dimensions = {source.head: source.head_dimensions for source in sources}
     seed_everything(derive(seed, "weights") % 2**31)
     if base is None:
+        _refuse_heard(settings.backbone, sources)
         model = EmotionModel(complete(settings), {})
         model.backbone.load_start()
         # after the weights, because private norms start as copies of the backbone's
         for head, classes in labels.items():
             model.add_corpus(head, classes, dimensions=dimensions[head])
+        start_adapters(model, sources, seed)
         normalise(model, sources, set(labels))
         return model, None
     trained, found = checkpoint.load(base)
-    _refuse_leaks(found, sources)
-    settings = _settings_on(found, settings, base, explicit or {}, mode)
-    if copy_from is None:
-        model = EmotionModel(settings, labels, dimensions)
-        started = start_from(model, trained)
-    else:
-        _refuse_copy(found, labels, dimensions, copy_from, new_head)
-        model = EmotionModel(settings, found.labels, found.dimensions)
-        start_from(model, trained)
-        copied = copy_corpora(model, labels, dimensions, copy_from)
-        started = {head: f"a copy of {copy_from}" if head in copied else "copied"
-                   for head in labels}
+    refuse_leaks(found, sources)
+    model, started = begin(trained, found, settings, sources, explicit, mode, copy_from, new_head)
+    start_adapters(model, sources, seed, {item["name"] for item in found.settings.adapters})
+    _warn_of_leaps(model, found, started, new_head)
     _hand_over(model, trained, base, started, copy_from, new_head)
     log.info("started from %s: %s", base, ", ".join(f"{name} {how}"
                                                     for name, how in started.items()))
     normalise(model, sources, {head for head, how in started.items()
                                if how not in ("copied", "merged")})
     return model, found
+
+
+def new_adapters(model: EmotionModel, found: checkpoint.Checkpoint | None) -> list[str]:
+    """Name the adapters of a model that its base did not have; none without a base."""
+    theirs = () if found is None else [item["name"] for item in found.settings.adapters]
+    return [] if found is None else [item["name"] for item in model.settings.adapters
+                                     if item["name"] not in theirs]
+
+
+def _warn_of_leaps(model: EmotionModel, found: checkpoint.Checkpoint, started: Mapping[str, str],
+                   new_head: bool) -> None:
+    """Say where a head that is taken over sees other numbers than it learnt on."""
+    for corpus, how in started.items():
+        groups = model.part(corpus).groups
+        same = found.labels.get(corpus, model.labels[corpus]) == model.labels[corpus]
+        leaps = [name for name in new_adapters(model, found) if not all(
+            adapter.starts_as_identity for adapter in groups.get(name, {}).values())]
+        if leaps and same and how != "mean" and not new_head:
+            log.warning("%s does not start as the identity, so %s does not begin with the scores "
+                        "that its head had in '%s': the first epochs may be worse than those.",
+                        " and ".join(leaps), corpus, found.path)
 
 
 def _hand_over(model: EmotionModel, trained: EmotionModel, base: Path, started: Mapping[str, str],
@@ -166,62 +202,34 @@ def _hand_over(model: EmotionModel, trained: EmotionModel, base: Path, started: 
             renew_head(model, head)
 
 
-def _refuse_copy(found: checkpoint.Checkpoint, labels: Mapping[str, Sequence[str]],
-                 dimensions: Mapping[str, Sequence[str]], source: str, new_head: bool) -> None:
-    """Refuse a copy of nothing, for nobody, or of a head that answers something else."""
-    if source not in found.labels:
-        raise ConfigError(f"copy_from is '{source}', which the start '{found.path}' does not have. "
-                          f"{choices(source, found.labels)}")
-    new = [head for head in labels if head not in found.labels]
-    if not new:
-        raise ConfigError(f"The start '{found.path}' knows {culprits(labels)} already, so nothing "
-                          "begins as a copy. Leave out copy_from.")
-    theirs = [*found.labels[source], *found.dimensions.get(source, ())]
-    for head in new:
-        ours = [*labels[head], *dimensions[head]]
-        if ours != theirs and not new_head:
-            raise ConfigError(
-                f"The start answers {', '.join(theirs)} for '{source}', and '{head}' has "
-                f"{', '.join(ours)}. Use a --target that gives both the same list in the same "
-                "order, such as canonical4, or begin with a head of its own: new_head=true (in a "
-                "stage, head: new).")
-
-
-def _settings_on(found: checkpoint.Checkpoint, settings: ModelSettings, base: Path,
-                 explicit: Mapping[str, Any], mode: str) -> ModelSettings:
-    """Give the settings of a model on a base: shared parts of the base, the rest as set."""
-    mine, theirs = to_mapping(settings), to_mapping(found.settings)
-    if explicit.get("shared_pooling") is False:
-        # a pooling of one's own starts as a copy of the base's
-        theirs["shared_pooling"] = False
-    for part in _SHARED_PARTS:
-        if part in explicit and not _agrees(explicit[part], theirs[part]):
-            raise ConfigError(
-                f"'{part}' is {explicit[part]}, but the base '{base}' has {theirs[part]}. Leave "
-                f"'{part}' out, or choose another --init."
-            )
-    adapters = settings.adapters or (found.settings.adapters if mode == "adapters" else [])
-    return complete(ModelSettings(
-        **{part: theirs[part] for part in _SHARED_PARTS}, adapters=adapters,
-        head=mine["head"] if "head" in explicit else theirs["head"]))
-
-
-def _agrees(named: Any, base: Any) -> bool:
-    """Whether what was named is part of what the base has."""
-    if isinstance(named, Mapping) and isinstance(base, Mapping):
-        return all(key in base and base[key] == value for key, value in named.items())
-    return named == base
-
-
-def _refuse_leaks(found, sources: Sequence[Source]) -> None:
+def refuse_leaks(found, sources: Sequence[Source]) -> None:
     """Refuse a base that was trained on our dev or test, itself or any that it began from."""
-    for facts in (found.facts, *found.facts.get("ancestors", ())):
+    _refuse_any([found.facts, *found.facts.get("ancestors", ())], found.path, sources)
+
+
+def _refuse_heard(backbone: Mapping[str, Any], sources: Sequence[Source]) -> None:
+    """Refuse an encoder that emokit pre-trained on our dev or test: no label, but the voices."""
+    _refuse_any(pretraining_facts(backbone), Path(backbone.get("path") or ""), sources)
+
+
+def _refuse_any(several: Sequence[Mapping[str, Any]], base: Path, sources: Sequence[Source]
+                ) -> None:
+    for facts in several:
         for source in sources:
             if source.name in facts["manifests"]:
-                _refuse_leak(found.path, facts, source)
+                refuse_leak(base, facts, source)
+    refuse_known_speakers(several, base, sources)
 
 
-def _refuse_leak(base: Path, facts: Mapping[str, Any], source: Source) -> None:
+def refuse_leak(base: Path, facts: Mapping[str, Any], source: Source) -> None:
+    """Refuse what was trained on dev or test of a corpus that it saw.
+
+    Args:
+        facts: its `target`, `fold` and `manifests`.
+
+    Raises:
+        CheckpointError: it was, or saw another build of the corpus.
+    """
     if facts["manifests"][source.name] != source.corpus.signature:
         raise CheckpointError(
             f"The base '{base}' saw another build of '{source.name}', so nobody can tell whether "
@@ -240,41 +248,3 @@ def _refuse_leak(base: Path, facts: Mapping[str, Any], source: Source) -> None:
                 f"'{source.name}' (fold {facts['fold']} against {source.fold}); first: "
                 f"{culprits(names)}. Use the base of the same fold."
             )
-
-
-def normalise(model: EmotionModel, sources: Sequence[Source], fresh: set[str]) -> None:
-    """Measure mean and deviation per band on train, per corpus or pooled, for new parts."""
-    kind = model.settings.normalisation
-    if kind not in ("corpus", "pooled"):
-        return
-    moments = {}
-    for source in sources:
-        if source.head in fresh:
-            sums = _moments(model, source)
-            key = source.head if kind == "corpus" else ""
-            former = moments.get(key)
-            moments[key] = sums if former is None else [a + b for a, b in zip(former, sums)]
-    for head in sorted(fresh):
-        n, total, squares = moments[head if kind == "corpus" else ""]
-        mean = total / n
-        std = (squares / n - mean**2).clamp(min=0).sqrt()
-        model.set_normalisation(head, mean.float(), std.float())
-
-
-def _moments(model: EmotionModel, source: Source):
-    """Sum frames, their values and squares per band over the train partition, in float64."""
-    rows, audio = source.rows["train"], source.corpus.audio
-    # ten minutes a row at most, so that one long file cannot fill the memory
-    spans = [(int(row), 0, min(int(length), 600 * RATE))
-             for row, length in zip(rows, audio.lengths[rows])]
-    n, total, squares = 0, 0.0, 0.0
-    with torch.inference_mode():
-        for some in batches(spans):
-            batch = collate([audio.read(*span) for span in some], source.head)
-            frames, lengths = model.frontend(batch.inputs, batch.lengths)
-            real = torch.arange(frames.shape[1])[None, :] < lengths[:, None]
-            values = frames[real].double()
-            n += len(values)
-            total = total + values.sum(dim=0)
-            squares = squares + (values**2).sum(dim=0)
-    return [n, total, squares]

@@ -20,16 +20,23 @@ from emokit.loading.batch import Batch
 from emokit.loading.dataset import collate
 from emokit.loading.source import Source
 from emokit.models.private import key_of, site_key
-from emokit.training.frozen import States
+from emokit.training.frozen import BELOW_READOUT, States, below_layer
 from emokit.training.predict import batches, crops_of, scoring
 
 log = logging.getLogger("emokit")
 
-LEVELS = {"embedding": np.float32, "frames": np.float16, "layers": np.float16}
+LEVELS = {"embedding": np.float32, "frames": np.float16, "layers": np.float16,
+          "last": np.float16}
 """What is kept, and in which numbers. Embeddings are small, and in float32 the scores made from
 them are those of the whole model to the last bit; float16 would move a probability by up to 6e-5
 (EmoDB, nEMO, RAVDESS). Frames are many, and so are the states of all layers of a speech
 transformer: they are rounded, which moves one by 2e-5."""
+
+
+def _kind(level: str) -> type:
+    """Give the kind of number of a level; what lies below a layer is kept as all layers are."""
+    return LEVELS.get(level, LEVELS["layers"])
+
 
 LIMIT = 8 * 2**30
 """Bytes of states that one corpus may keep; those not used for longest go first."""
@@ -45,7 +52,7 @@ class TooManyStates(EmokitError):
 
 def states(model, source: Source, rows: np.ndarray, window: float | None, rule: str = "multi",
            folder: str | os.PathLike | None = None, level: str = "embedding",
-           limit: int = LIMIT) -> States:
+           limit: int = LIMIT, beside: int = 0) -> States:
     """Give the states of some utterances, from disk if they were ever computed.
 
     They lie in `FOLDER/KEY/`, the key made of everything that they depend on: the build of the
@@ -61,16 +68,21 @@ def states(model, source: Source, rows: np.ndarray, window: float | None, rule: 
         window, rule: which crops, as in scoring.
         folder: where states lie; by default `states` in the folder of the built corpus.
         level: `embedding`, one state a crop after pooling; `frames`, those before it; `layers`,
-            those of all layers before the readout, of backbones that have one.
+            those of all layers before the readout, of backbones that have one; `last`, the last of
+            these alone; `state2`, what transformer layer 2 takes (of layers from 0), `states2`,
+            that and the states below it.
         limit: bytes that all states in the folder may take.
+        beside: bytes of them that are needed at the same time, such as those of dev.
 
     Raises:
         ConfigError: an unknown level.
         TooManyStates: they would take more than `limit`.
         EmokitError: they are no finite numbers, or cannot be written.
     """
-    if level not in LEVELS:
-        raise ConfigError(f"Unknown level '{level}' of states. {choices(level, LEVELS)}")
+    below = below_layer(level)
+    if level not in LEVELS and not below:
+        raise ConfigError(f"Unknown level '{level}' of states. "
+                          f"{choices(level, [*LEVELS, 'state2', 'states2'])}")
     base = Path(folder) if folder is not None else source.corpus.folder / FOLDER
     rows = np.asarray(rows)
     facts = {
@@ -84,22 +96,24 @@ def states(model, source: Source, rows: np.ndarray, window: float | None, rule: 
              for crop in some]
     pooling = model.part(source.head).pooling or model.pooling
     dim = pooling.dim if level == "embedding" else model.frame_dim(source.head)
-    if level == "layers":
-        dim = model.backbone.dim * model.backbone.n_states
+    if level in BELOW_READOUT:
+        dim = model.backbone.dim * (model.backbone.n_states if level == "layers" else 1)
+    elif below:
+        dim = model.backbone.dim * (below[0] + 1 if below[1] else 1)
     key = signature(facts)
     place = base / key
     busy = EmokitError(f"Another process computes the states in '{place}'. Wait for it.")
     with locked(base / f".{key}.lock", busy, wait=True):
         if not _is_whole(place, len(crops), dim, level):
-            _compute(model, source, rows, crops, dim, place, level, limit)
+            _compute(model, source, rows, crops, dim, place, level, limit, beside)
             write_json(place / _FACTS, {**facts, "crops": len(crops), "dim": dim})
             _make_room(base, key, limit)
         with contextlib.suppress(OSError):
             os.utime(place / _FACTS)  # when it was used last
         lengths = np.fromfile(place / _LENGTHS, "<i8")
-        values = np.zeros((0, dim), LEVELS[level])
+        values = np.zeros((0, dim), _kind(level))
         if len(crops):
-            values = np.memmap(place / _VALUES, LEVELS[level], "r").reshape(-1, dim)
+            values = np.memmap(place / _VALUES, _kind(level), "r").reshape(-1, dim)
     return States(source.head, level, rows, np.array(crops, np.int64).reshape(-1, 3), lengths,
                   values)
 
@@ -116,10 +130,13 @@ def encoder_signature(model, corpus: str, level: str = "embedding") -> str:
     if level != "embedding":
         later += [f"{own}pooling.", "pooling."]
         names += ["pooling", "shared_pooling"]
-    settings = to_mapping(model.settings)
-    if level == "layers":
+    settings, below = to_mapping(model.settings), below_layer(level)
+    if level in BELOW_READOUT or below:
         mixing = {site_key(site) for site in model.backbone.sites()["states"]}
         groups = model.part(corpus).groups
+        if below:
+            mixing |= {key for group in groups.values() for key in group
+                       if (model.backbone.layer_of(key.replace("/", ".")) or 0) >= below[0]}
         # an adapter that sits nowhere else changes none of the states
         settings["adapters"] = [item for item in settings["adapters"]
                                 if set(groups.get(item["name"], ())) - mixing]
@@ -141,7 +158,7 @@ def _is_whole(place: Path, n_crops: int, dim: int, level: str) -> bool:
         return False
     with contextlib.suppress(OSError):
         lengths = np.fromfile(place / _LENGTHS, "<i8")
-        size = int(lengths.sum()) * dim * np.dtype(LEVELS[level]).itemsize
+        size = int(lengths.sum()) * dim * np.dtype(_kind(level)).itemsize
         if len(lengths) == n_crops and (place / _VALUES).stat().st_size == size:
             return True
     log.warning("The frozen states in '%s' are damaged and computed again", place)
@@ -149,8 +166,8 @@ def _is_whole(place: Path, n_crops: int, dim: int, level: str) -> bool:
     return False
 
 
-def _compute(model, source: Source, rows, crops, dim: int, place: Path, level: str, limit: int
-             ) -> None:
+def _compute(model, source: Source, rows, crops, dim: int, place: Path, level: str, limit: int,
+             beside: int) -> None:
     """Write the states of crops, one batch after the other, behind those that are there already."""
     partial = [place / f"{name}.partial" for name in (_VALUES, _LENGTHS)]
     with disk_errors(place):
@@ -158,7 +175,7 @@ def _compute(model, source: Source, rows, crops, dim: int, place: Path, level: s
         for path in partial:
             path.touch()
     some_batches = list(batches(crops))
-    n_done = _cut_to_whole(*partial, dim * np.dtype(LEVELS[level]).itemsize,
+    n_done = _cut_to_whole(*partial, dim * np.dtype(_kind(level)).itemsize,
                            [len(some) for some in some_batches])
     log.info("%s: computing frozen states of %d utterances in '%s'%s", source.name, len(rows),
              place, f", going on at {n_done / len(some_batches):.0%}" if n_done else "")
@@ -174,8 +191,8 @@ def _compute(model, source: Source, rows, crops, dim: int, place: Path, level: s
             size += found.nbytes
             n_heard += sum(stop - start for _, start, stop in some)
             # what is long comes first, so that the whole can be told from the first batch
-            _refuse_bad(found, max(size, int(size * n_samples / max(1, n_heard))), source, place,
-                        limit)
+            whole = max(size, int(size * n_samples / max(1, n_heard)))
+            _refuse_bad(found, whole + beside, source, place, limit)
             for path, file, array in zip(partial, (values, lengths), (found, counts)):
                 with disk_errors(path):
                     file.write(array.tobytes())
@@ -194,16 +211,21 @@ def _give(model, batch: Batch, level: str) -> tuple[np.ndarray, np.ndarray]:
     if level == "embedding":
         found = model.embed(batch).float().cpu().numpy()
         return found, np.ones(len(found), "<i8")
-    if level == "layers":
+    below = below_layer(level)
+    if level in BELOW_READOUT or below:
         model.select(batch.corpus)
         frames, lengths = model.backbone.states(
             as_waveform(batch.inputs, batch.lengths), batch.lengths)
+        frames = frames[:, -1:] if level == "last" else frames
+        if below:
+            number, every = below
+            frames = frames[:, :number + 1] if every else frames[:, number:number + 1]
         frames = frames.transpose(1, 2).flatten(2)  # [B, T', N D]
     else:
         frames, lengths = model.encode(batch)
     real = torch.arange(frames.shape[1], device=lengths.device) < lengths[:, None]
     with np.errstate(over="ignore"):  # the caller tells
-        found = frames[real].float().cpu().numpy().astype(LEVELS[level])
+        found = frames[real].float().cpu().numpy().astype(_kind(level))
     return found, lengths.cpu().numpy().astype("<i8")
 
 

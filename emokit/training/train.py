@@ -23,9 +23,6 @@ from emokit.training.settings import table
 
 log = logging.getLogger("emokit")
 
-FEWEST_FOR_CCC = 16
-"""Utterances in a batch below which the CCC of a batch says little of that of the corpus."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -78,14 +75,17 @@ def plan(config: TrainConfig, corpora: Sequence[BuiltCorpus], runs: Path, name: 
     Args:
         identity: of the weights that `init` means, where they do not lie on the disk yet.
     """
-    from emokit.training.start import init_identity
+    from emokit.training.adapter_start import identified
+    from emokit.training.start import init_identity, weights_identity
 
     names = [corpus.name for corpus in corpora]
     together = config.regime != "single"
     members = [tuple(corpora)] if together else [(corpus,) for corpus in corpora]
     folds = [folds_of(member, config.folds) for member in members]
     folded = any(fold is not None for several in folds for fold in several)
-    text = group_signature(config, names, identity or init_identity(runs, config.init), folded)
+    config = dataclasses.replace(config, adapters=identified(config.adapters))
+    text = group_signature(config, names, identity or init_identity(runs, config.init), folded,
+                           weights_identity(config.backbone))
     group = Group(runs / f"{group_name(config, name, folded)}-{text}")
     return group, list(_tasks(config, zip(members, folds), group))
 
@@ -125,10 +125,6 @@ def train(config: TrainConfig, explicit: Mapping[str, Any], emoset: str | Path, 
     if 0 < len(synthetic) < len(corpora):
         log.warning("Synthetic stand-ins (%s) lie beside real recordings in '%s'. Choose with "
                     "--corpora.", culprits(synthetic), emoset)
-    if (views.split_target(config.target)[1] and config.dimensions_loss == "ccc"
-            and config.batch_size < FEWEST_FOR_CCC):
-        log.warning("The CCC of %d utterances is a noisy loss: take --batch-size %d or more, or "
-                    "--set dimensions_loss=rmse.", config.batch_size, FEWEST_FOR_CCC)
     log.info("%s\n%s", group.folder, textwrap.fill(
         ", ".join(f"{key} {value}" for key, value in table(config)), 100,
         initial_indent="  ", subsequent_indent="  ", break_long_words=False,
@@ -154,13 +150,23 @@ def fit_or_check(task: Task, config: TrainConfig, explicit: Mapping[str, Any], r
 def refuse_early(config: TrainConfig, tasks: Sequence[Task]) -> None:
     """Find what would stop a later cell before the first is begun or anything is written."""
     from emokit.audio.augment import make
+    from emokit.models.parts import check_parts
+    from emokit.training.beginning import blank
     from emokit.training.losses import ordinal_ranks
+    from emokit.training.selection import refuse_undecidable
 
     device_of(config.device)
     make(config.augment)
+    if (config.rates or config.freeze) and config.init is None:
+        # on a start the parts are those of the start
+        model = blank(config, sources_of(config, tasks[0].corpora, tasks[0].fold))
+        for setting in ("freeze", "rates"):
+            check_parts(model, getattr(config, setting), setting)
     # seeds see the same sources
     for task in (task for task in tasks if task.seed == config.seeds[0]):
-        for source in sources_of(config, task.corpora, task.fold):
+        sources = sources_of(config, task.corpora, task.fold)
+        refuse_undecidable(sources)
+        for source in sources:
             if config.loss == "ordinal":
                 ordinal_ranks(config.ordinal_order, source.head_labels, source.name)
 
@@ -255,11 +261,13 @@ def fit_cell(task: Task, config: TrainConfig, explicit: Mapping[str, Any], runs:
 def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
     from emokit.models.budget import budget
     from emokit.models.modes import apply_mode
-    from emokit.models.parts import freeze
+    from emokit.models.parts import check_parts, freeze
     from emokit.training import start
     from emokit.training.loop import fit, precision_of
     from emokit.training.memory import memory_in_words
+    from emokit.training.objective import noisy_batches
     from emokit.training.predict import place
+    from emokit.training.selection import refuse_undecidable
 
     device = device_of(config.device)
     sources = sources_of(config, task.corpora, task.fold)
@@ -268,6 +276,8 @@ def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
             log.warning("%s: class '%s' (%d utterances) has no place in target '%s' and %s",
                         source.name, label, n, config.target,
                         "counts for dimensions alone" if source.dimensions else "is left out")
+    for line in (*refuse_undecidable(sources), *noisy_batches(sources, config)):
+        log.warning("%s: %s", task.cell.name, line)
     path = None
     if config.init:
         path = start.init_checkpoint(runs, config.init, task.who, task.seed, task.fold,
@@ -280,6 +290,7 @@ def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
     apply_mode(model, "joint" if joint and config.mode not in FROZEN_MODES else config.mode,
                None if joint else sources[0].head)
     freeze(model, config.freeze)
+    check_parts(model, config.rates, "rates")
     place(model, device)
     if config.compile:
         model.backbone.compile()
@@ -295,7 +306,7 @@ def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
         try:
             with memory_in_words(config, task.cell.name):
                 return fit(model, sources, config, task.seed, task.cell,
-                           _facts(task, config, sources, base))
+                           _facts(task, config, sources, base), start.new_adapters(model, base))
         except EmokitError as error:
             write_json(task.cell.folder / FAILED, {"error": str(error)})
             raise
@@ -303,14 +314,19 @@ def _fit_cell(task, config, explicit, runs) -> dict[str, Any]:
 
 def _facts(task: Task, config: TrainConfig, sources: Sequence[Source], base) -> dict[str, Any]:
     """Give what a checkpoint says besides weights, settings and labels."""
+    from emokit.models.pretrained import pretraining_facts
+    from emokit.training.adapter_start import pretrained_facts
+
+    carried = [] if base is None else [item["name"] for item in base.settings.adapters]
     return {
         "version": __version__, "regime": config.regime, "mode": config.mode,
         "target": config.target, "views": views.version(), "seed": task.seed, "fold": task.fold,
         "window": config.window, "scoring": config.scoring,
         "init": None if base is None else file_digest(base.path),
-        "ancestors": [] if base is None else [
-            {name: base.facts[name] for name in ("target", "fold", "manifests")},
-            *base.facts.get("ancestors", ())],
+        "ancestors": pretrained_facts(config.adapters, sources, task.seed, carried) + (
+            pretraining_facts(config.backbone) if base is None else [
+                {name: base.facts[name] for name in ("target", "fold", "manifests")},
+                *base.facts.get("ancestors", ())]),
         "manifests": {source.name: source.corpus.signature for source in sources},
         "corpora": {source.name: {"head": source.head, "labels": list(source.labels),
                                   "dimensions": list(source.dimensions), "fold": source.fold}

@@ -32,19 +32,36 @@ def weights(own):
     return own / "encoder"
 
 
+@pytest.fixture(scope="module")
+def transformer(own):
+    """Save a tiny wav2vec 2.0 as the transformers library does."""
+    from safetensors.torch import save_file
+
+    from emokit.models.backbones.hf import HuggingFace, HuggingFaceConfig
+    from emokit.testing import TINY_TRANSFORMERS
+
+    folder, architecture = own / "transformer", TINY_TRANSFORMERS["wav2vec2"]
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(architecture))
+    save_file(HuggingFace(HuggingFaceConfig(architecture=architecture)).state_dict(),
+              folder / "model.safetensors")
+    return folder
+
+
 @pytest.mark.parametrize("name", list(BASELINES))
-def test_every_feature_set_is_fitted_and_evaluated(cli, own, weights, name):
+def test_every_feature_set_is_fitted_and_evaluated(cli, own, weights, transformer, name):
     if name == "egemaps" and importlib.util.find_spec("opensmile") is None:
         pytest.skip("the extra 'opensmile' is not installed")
     place = ["--emoset", own / "emoset", "--runs", own / "runs"]
-    result = cli("baseline", f"embedding:{weights}" if name == "embedding" else name, *place,
-                 "--refit-on", "train+dev", "--jobs", 1, "--format", "json")
+    paths = {"embedding": f":{weights}", "states": f":hf:{transformer}"}
+    result = cli("baseline", name + paths.get(name, ""), *place, "--refit-on", "train+dev",
+                 "--jobs", 1, "--format", "json")
     assert result.exit_code == 0, result.stderr
     row, = json.loads(result.stdout)
     assert row["cell"] == "emodb-s0" and 0 <= row["dev_uar"] <= 1
     assert row["partition"] == "auto"
     assert row["fitted_on"] == "train+dev"
-    assert row["classifier"] == ("logistic" if name == "embedding" else "svm")
+    assert row["classifier"] == ("logistic" if name in paths else "svm")
     assert row["missing"] <= len(open_corpus(own / "emoset" / "emodb").manifest)
     assert ("not for commercial use" in result.stderr) == (name == "egemaps")
     assert f"Next: emokit evaluate baseline-{name}-" in result.stderr
@@ -55,6 +72,8 @@ def test_every_feature_set_is_fitted_and_evaluated(cli, own, weights, name):
 
 def test_the_path_of_an_embedding_is_asked_for_and_refused_elsewhere(refused):
     assert "needs the encoder's file: embedding:PATH" in refused("baseline", "embedding", code=2)
+    assert "needs a pretrained speech transformer: states:PATH" in refused(
+        "baseline", "states", code=2)
     assert "'logmel' takes no file; it is 'x.pth'" in refused("baseline", "logmel:x.pth", code=2)
     assert "'embeding' is not" in refused("baseline", "embeding:x.pth", code=2)
     assert "'trees' is not" in refused("baseline", "logmel", "--classifier", "trees", code=2)

@@ -42,11 +42,19 @@ def test_dimensions_from_build_to_prediction(stand_ins, cli, tiny_sets, tmp_path
     listed = json.loads(cli("runs", *folders, "--format", "json").stdout)
     assert all(row["dev_ccc"] is not None and row["dev_uar"] is None for row in listed)
     made = cli("evaluate", "single-dimensions", "--mcnemar", *common, "--reports", reports)
-    assert made.exit_code == 0 and "the tests are of classes" in made.stderr
-    assert "baseline-logmel-dimensions" in made.stdout and "CCC valence" in made.stdout
-    words = refused("experiment", "emonet", "--target", "dimensions", "--regimes",
-                    "scratch,joint", *common)
-    assert "Experiments compare UAR" in words
+    assert made.exit_code == 0 and "too few test speakers" in made.stderr
+    assert "CCC baseline-logmel-dimensions" in made.stdout and "valence" in made.stdout
+    assert "dimensions of 1 corpus by CCC" in made.stdout and "McNemar" not in made.stdout
+    rows = read_csv(next(reports.glob("single*-vs-*/comparison.csv"))).to_dict("records")
+    assert [row["dimension"] for row in rows] == ["arousal", "valence", "dominance"]
+    listed = json.loads(cli("evaluate", "single-dimensions", "--against", "baseline-logmel",
+                            *common, "--reports", reports, "--format", "json").stdout)
+    assert [row["delta"] for row in listed] == [float(row["delta"]) for row in rows]
+    assert "--metric is of classes" in refused(
+        "evaluate", "single-dimensions", "--against", "baseline-logmel", "--metric", "wa", *common,
+        "--reports", reports)
+    assert "--target dimensions has no classes" in refused(
+        "baseline", "logmel", "--target", "dimensions", "--classifier", "svm", *common)
 
 
 def test_scales_of_ones_own_are_read_and_checked(cli, refused, tmp_path):

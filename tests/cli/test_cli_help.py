@@ -34,8 +34,8 @@ def test_examples_name_options_that_exist(cli):
         for part in called:
             command = part.split()[1]
             known = cli(command, "--help").stdout.rsplit("Example:", 1)[0]
-            if command == "corpora":
-                known += cli("corpora", part.split()[2], "--help").stdout
+            if command in ("corpora", "pretrain"):
+                known += cli(command, part.split()[2], "--help").stdout
             for option in re.findall(r"--[a-z-]+", part):
                 assert option in known, (name, option)
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from emokit.core.errors import ConfigError, EmokitError, ManifestError
-from emokit.evaluation.comparison import (compare, compare_all, overall_text, write_comparison)
+from emokit.evaluation.comparison import compare, compare_all
+from emokit.evaluation.comparison_files import overall_text, write_comparison
 from emokit.evaluation.predictions import Predictions
 from emokit.evaluation.systems import collect
 
@@ -120,7 +121,7 @@ def test_corpora_of_one_side_are_listed_and_left_out(system):
 
 
 def test_no_common_corpus_is_an_error(system):
-    with pytest.raises(EmokitError, match="no corpus with classes in common: emodb against nemo"):
+    with pytest.raises(EmokitError, match="no corpus in common: emodb against nemo"):
         compare(system("A", {"emodb": (6, 0.5)}), system("B", {"nemo": (6, 0.5)}))
 
 

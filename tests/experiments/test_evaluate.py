@@ -124,7 +124,7 @@ def test_mcnemar_takes_the_newest_single_models_as_reference(found, joint, singl
     seen = found(runs=own(joint, single), find_reference=True)
     assert seen.hints[0] == f"compared with {single.name}"
     assert seen.folder.name == f"{joint.name}-vs-{single.name}"
-    assert {row["corpus"] for row in seen.comparison.rows} == {"emodb", "ravdess"}
+    assert {row["corpus"] for row in seen.comparisons[0].rows} == {"emodb", "ravdess"}
 
 
 def test_mcnemar_fits_the_baseline_where_there_is_no_reference(found, joint, own):
@@ -137,13 +137,13 @@ def test_mcnemar_fits_the_baseline_where_there_is_no_reference(found, joint, own
 
 def test_a_method_without_randomness_stands_for_every_seed(found, two_seeds, own):
     seen = found(two_seeds.name, runs=own(two_seeds), find_reference=True)
-    assert all(row["seeds_a"] == row["seeds_b"] == 2 for row in seen.comparison.rows)
+    assert all(row["seeds_a"] == row["seeds_b"] == 2 for row in seen.comparisons[0].rows)
 
 
 def test_a_group_compared_with_itself_differs_in_nothing(found, joint, own):
     seen = found(joint.name, runs=own(joint), against=joint.name)
     assert all(row["delta_uar"] == 0 and row["b"] == row["c"] == 0
-               for row in seen.comparison.rows)
+               for row in seen.comparisons[0].rows)
 
 
 def test_incomplete_cells_are_left_out_with_a_warning(found, two_seeds, joint, own, caplog):
@@ -230,12 +230,12 @@ def test_the_reference_has_the_target_of_the_subject(found, single, own, trained
     pooled = trained(regime="pooled", target="arousal")
     seen = found(pooled.name, runs=own(pooled, single), find_reference=True)
     assert "the linear log-mel baseline was fitted" in seen.hints[0]
-    assert {row["corpus"] for row in seen.comparison.rows} == {"emodb", "ravdess"}
+    assert {row["corpus"] for row in seen.comparisons[0].rows} == {"emodb", "ravdess"}
 
 
 def test_the_baseline_covers_every_corpus_of_single_models(found, single, own):
     seen = found(single.name, runs=own(single), find_reference=True)
-    assert {row["corpus"] for row in seen.comparison.rows} == {"emodb", "ravdess"}
+    assert {row["corpus"] for row in seen.comparisons[0].rows} == {"emodb", "ravdess"}
 
 
 def test_a_subject_without_a_complete_cell_is_refused_before_a_baseline_is_fitted(found, joint,

@@ -82,6 +82,21 @@ def test_what_stands_on_a_failed_base_says_so_and_is_left_out(emoset, tmp_path, 
     assert grid.system("on-top") is None and grid.missing_folds("on-top") == {("emodb", 0)}
 
 
+def test_a_copy_of_another_corpus_names_the_base_that_failed(emoset, tmp_path, configure):
+    import dataclasses
+
+    config, explicit = configure("learning_rate=1e30", "clip_norm=none", adapters="residual",
+                                 regime="single", target="canonical4")
+    later = dataclasses.replace(config, mode="adapters", copy_from="ravdess")
+    grid = Grid(emoset, tmp_path / "runs", ["emodb", "ravdess"], [0], "none", "cpu")
+    grid.add([Variant("source", config, explicit, corpora=("ravdess",)),
+              Variant("target", later, explicit, "source", corpora=("emodb",))])
+    failures = grid.run()
+    assert [(entry.variant, entry.who) for entry in failures] == [
+        ("source", "ravdess"), ("target", "emodb")]
+    assert failures[1].error == "It starts from source, ravdess-s0, which failed."
+
+
 def test_an_experiment_of_which_nothing_is_left_says_why(run, written, tmp_path):
     path = written(GRID.replace("vary:\n  learning_rate: [0.003, 0.01]", (
         "variants:\n  broken: {learning_rate: 1.0e+30, clip_norm: null}")))

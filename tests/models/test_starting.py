@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from emokit.core.config import parse_spec
 from emokit.core.errors import ConfigError
 from emokit.loading.batch import Batch
 from emokit.models.starting import start_from
@@ -40,6 +41,19 @@ def test_new_corpus_starts_from_the_average_model(base_adapters, make_model, mak
     batch = make_batch()
     batch = Batch(batch.inputs, batch.lengths, "new")
     torch.testing.assert_close(model.embed(batch), base.embed(batch), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("labels", [{"emodb": "abc"}, None])
+def test_adapters_of_a_site_are_not_copied_into_another_order(labels, make_model, make_batch,
+                                                              shake):
+    both = parse_spec("bottleneck(width=3)+gate")
+    base = shake(make_model(adapters=both)).eval()
+    same = make_model(labels, adapters=parse_spec("bottleneck(width=3)+residual+gate")).eval()
+    assert start_from(same, base)["emodb"] == "copied"
+    batch = make_batch()
+    torch.testing.assert_close(same(batch), base(batch), atol=1e-4, rtol=1e-4)
+    with pytest.raises(ConfigError, match="of corpus 'emodb' that this model has no place for"):
+        start_from(make_model(labels, adapters=both[::-1]), base)
 
 
 def test_head_comes_along_only_for_the_same_classes(make_model):

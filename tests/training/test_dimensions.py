@@ -91,7 +91,7 @@ def test_a_value_a_little_outside_stays_and_is_told(rated, caplog):
 def test_a_wrong_scale_is_refused(rated):
     corpus = open_corpus(rated / "rated")
     corpus.manifest["arousal"] *= 2
-    with pytest.raises(CorpusError, match=r"outside its scale 1 to 5.*State the right scale"):
+    with pytest.raises(CorpusError, match=r"outside its scale 1 to 5.*: \[LOWEST, HIGHEST\]"):
         rescaled(corpus)
 
 
@@ -259,14 +259,92 @@ def test_every_target_is_a_view_or_dimensions_or_both():
     assert len(TARGETS) == 13 and TrainConfig().target in TARGETS
 
 
-def test_a_batch_too_small_for_ccc_is_told(learn, caplog):
-    flags = dict(regime="single", corpora=["rated"], target="dimensions")
+def test_batches_that_know_too_little_for_ccc_are_told(learn, caplog):
+    flags = dict(regime="single", corpora=["mixed"], target="dimensions")
     learn(**flags, batch_size=8)
-    assert "The CCC of 8 utterances is a noisy loss" in caplog.text
+    # every third valence is unknown
+    assert "a batch of mixed knows arousal of 8.0 utterances" in caplog.text
+    assert "knows valence of 5.3 utterances: the CCC of so few is a noisy loss" in caplog.text
+    assert "Take --batch-size 24 or more" in caplog.text
+    caplog.clear()
+    learn(**flags, batch_size=16)
+    assert "valence of 10.7" in caplog.text and "arousal" not in caplog.text
     caplog.clear()
     learn(**flags, batch_size=8, dimensions_loss="rmse")
-    learn(**flags, batch_size=16)
+    learn(**flags, batch_size=24)
     assert "noisy" not in caplog.text
+
+
+def test_batches_of_several_corpora_know_what_these_know_together(rated, configure):
+    from emokit.training.objective import noisy_batches
+
+    sources = [make_source(open_corpus(rated / name), "canonical4+dimensions", pooled=True)
+               for name in ("emodb", "mixed")]
+    config, _ = configure("mixed_batches=true", regime="pooled", batch_size=16,
+                          target="canonical4+dimensions")
+    n = sum(len(source.rows["train"]) for source in sources)
+    share = len(sources[1].rows["train"]) / n
+    line = next(line for line in noisy_batches(sources, config) if "arousal" in line)
+    assert f"of {16 * share:.1f} utterances" in line
+
+
+# what dev does not know
+
+def forget(corpus, partitions, *columns):
+    """Empty columns of some partitions."""
+    rows = corpus.manifest["partition"].isin(partitions)
+    for column in columns:
+        corpus.manifest.loc[rows, column] = np.nan
+    return corpus
+
+
+def scores_of(source, values):
+    from emokit.training.predict import Scores
+
+    truth = source.own_values(source.rows["dev"]).astype(float)
+    return Scores(np.zeros((len(truth), 0)), np.full(len(truth), -1), values + truth, truth)
+
+
+def test_an_undefined_ccc_of_dev_is_left_out_and_never_0(rated, rng):
+    corpus = forget(open_corpus(rated / "rated"), ["dev"], "valence")
+    source = make_source(corpus, "dimensions")
+    found = figures(source, scores_of(source, rng.normal(0, 0.2, (9, 2))))
+    assert "ccc_valence" not in found and found["score"] == found["ccc"] == found["ccc_arousal"]
+    assert found["loss"] == 1 - found["ccc"]
+
+
+def test_a_dev_that_knows_nothing_is_refused_before_anything_is_fitted(rated):
+    from emokit.training.selection import means, refuse_undecidable
+
+    known = make_source(open_corpus(rated / "mixed"), "dimensions")
+    silent = forget(open_corpus(rated / "rated"), ["dev"], "valence")
+    silent.manifest.loc[silent.manifest.index[silent.manifest["partition"] == "dev"][1:],
+                        "arousal"] = np.nan
+    silent = make_source(silent, "dimensions")
+    with pytest.raises(CorpusError, match="Dev of rated knows no class, and no dimension of two"):
+        refuse_undecidable([silent])
+    line, = refuse_undecidable([known, silent])
+    assert "'rated'" in line and "chosen by the other corpora" in line
+    found = figures(silent, scores_of(silent, np.zeros((1, 2))))
+    assert found == {"n": 1}
+    other = figures(known, scores_of(known, np.full((len(known.rows["dev"]), 2), 0.1)))
+    assert means({"rated": found, "mixed": other})["score"] == other["score"]
+    with pytest.raises(CorpusError, match="undefined on dev of rated"):
+        means({"rated": found})
+
+
+def test_balanced_sampling_draws_no_class_that_is_unknown():
+    from emokit.loading.sampler import EpochSampler
+
+    classes = np.array([0] * 12 + [1] * 4 + [-1] * 8)
+    sampler = EpochSampler([("mixed", classes, np.arange(24))], 24, balanced=True)
+    for epoch in range(3):
+        plan, = sampler.plans(epoch)
+        drawn = np.bincount(classes[plan.rows] + 1, minlength=3)
+        assert drawn.tolist() == [8, 8, 8]
+        assert sorted(plan.rows[classes[plan.rows] < 0]) == list(range(16, 24))
+    alone = EpochSampler([("rated", np.full(6, -1), np.arange(6))], 6, balanced=True)
+    assert sorted(alone.plans(0)[0].rows) == list(range(6))
 
 
 # baselines
@@ -304,6 +382,35 @@ def test_ridge_baseline_equals_scikit_learn(rated, tmp_path):
     path.unlink()
     score_baseline(cell, rated, "test")
     assert path.read_text() == first
+
+
+def test_what_dev_does_not_know_is_refused_by_the_baselines(rated):
+    from emokit.baselines import fitting
+    from emokit.baselines.config import BaselineConfig
+
+    def fit(corpus, target):
+        source = make_source(corpus, target)
+        parts = {name: np.arange(2.0 * len(rows)).reshape(len(rows), 2) % 7
+                 for name, rows in source.rows.items()}
+        return fitting.fit(source, parts, BaselineConfig(target=target, classifier="svm"))
+
+    corpus = forget(open_corpus(rated / "rated"), ["dev"], "valence")
+    with pytest.raises(CorpusError, match="needs valence of two utterances in dev; there is 0"):
+        fit(corpus, "dimensions")
+    corpus = open_corpus(rated / "mixed")
+    corpus.manifest.loc[corpus.manifest["partition"] == "dev", "emotion"] = "calm"
+    with pytest.raises(CorpusError, match="Dev of 'mixed' knows no class, so no penalty"):
+        fit(corpus, "canonical4+dimensions")
+
+
+def test_a_classifier_of_no_classes_is_refused(rated, tmp_path):
+    from emokit.baselines.config import BaselineConfig
+    from emokit.baselines.run import run_baseline
+
+    with pytest.raises(ConfigError, match="classifier is 'svm', but --target dimensions has no"):
+        run_baseline(BaselineConfig(target="dimensions", classifier="svm", corpora=["rated"]),
+                     rated, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 # evaluation

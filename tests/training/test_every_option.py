@@ -173,7 +173,8 @@ def test_loader_processes_change_no_weight(fit, outcome, runs, emoset, configure
 CHOICES = [(field.name, word) for field in dataclasses.fields(TrainConfig)
            if field_choices(field) and field.name not in ("mode", "regime")
            for word in field_choices(field)]
-PARTS = [("pooling", word) for word in ("attention", "average", "statistics")] + [
+PARTS = [("pooling", word) for word in (
+    "attention", "average", "statistics", "statistics_attention")] + [
     ("head", word) for word in ("linear", "dense", "projector")]
 
 

@@ -7,6 +7,7 @@ import torch
 from emokit.corpora.store import open_emoset
 from emokit.core.errors import ConfigError
 from emokit.loading.batch import Targets
+from emokit.training.feed import ThroughModel
 from emokit.training.losses import class_weights
 from emokit.training.mixup import Mixture
 from emokit.training.objective import Objective
@@ -59,6 +60,32 @@ def test_a_run_counts_each_corpus_as_without_mixing(configure, emoset, tmp_path)
         assert (record["corpora"]["emodb"]["train_loss"] is None) is mixed
         assert record["train_loss"] > 0
     assert counts[0] == counts[1]
+
+
+def test_a_run_weighs_each_utterance_by_the_classes_of_its_own_corpus(
+        configure, emoset, tmp_path, monkeypatch):
+    seen, through = [], ThroughModel.logits
+
+    def noted(self, model, batch, change):
+        answers = through(self, model, batch, change)
+        seen.append((batch.utterances, batch.targets.classes, torch.log_softmax(answers, 1)))
+        return answers
+
+    monkeypatch.setattr(ThroughModel, "logits", noted)
+    config, explicit = configure(mixed_batches=True, balance="weights", label_smoothing=0.0,
+                                 **POOLED)
+    group, _ = train(config, explicit, emoset, tmp_path)
+    weights = {source.name: class_weights(source)
+               for source in sources_of(effective(config), open_emoset(emoset), None)}
+    assert not np.allclose(*weights.values())
+    names = [[utterance.partition("/")[0] for utterance in utterances] for utterances, _, _ in seen]
+    assert any(len(set(some)) == 2 for some in names)
+    losses = [np.mean([weights[name][label] * -row[label].item()
+                       for name, label, row in zip(some, classes.tolist(), answers)])
+              for some, (_, classes, answers) in zip(names, seen)]
+    record, = group.cells()[0].history()
+    assert record["train_loss"] == pytest.approx(
+        np.average(losses, weights=[len(some) for some in names]), rel=1e-5)
 
 
 @pytest.mark.parametrize("flags, words", [

@@ -8,6 +8,7 @@ import torch
 from emokit.core.errors import ConfigError
 from emokit.models.model import EmotionModel
 from emokit.models.modes import apply_mode
+from emokit.models.parts import parts_of
 from emokit.models.settings import ModelSettings
 from emokit.training.config import TrainConfig
 from emokit.training.optim import (
@@ -143,3 +144,23 @@ def test_fused_sgd_begins_some_parameters_later_than_others_and_goes_as_the_plai
             optimizer.step()
         found.append(torch.stack([one.detach() for one in parameters]))
     torch.testing.assert_close(*found)
+
+
+def test_adapters_that_the_start_had_not_learn_at_the_full_rate():
+    settings = ModelSettings(
+        frontend={"name": "logmel", "bands": 16},
+        backbone={"name": "resnet", "width": 4, "blocks": 1},
+        adapters=["norm", "conv_lora", "bottleneck"])
+    model = EmotionModel(settings, {"a": ("x", "y")})
+    apply_mode(model, "finetune")
+    config = TrainConfig(mode="finetune", init="base", learning_rate=0.5, finetune_rate=0.1)
+    for new, full in (((), {"head"}), (("norm", "bottleneck"), {"head", "bottleneck"})):
+        optimizer = make_optimizer(model, config, {"a": 10}, new)
+        factors = {id(one): (group["factor"], group["lr"]) for group in optimizer.param_groups
+                   for one in group["params"]}
+        names = parts_of(model)
+        for name, parameter in model.named_parameters():
+            if id(parameter) in factors:
+                rate = 1.0 if full & set(names[name]) else 0.1
+                assert factors[id(parameter)] == (rate, 0.5 * rate), name
+        assert {0.1, 1.0} == {factor for factor, _ in factors.values()}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from emokit.core.errors import ConfigError
+from emokit.core.errors import ConfigError, EmokitError
 from emokit.corpora.store import open_emoset
 from emokit.loading.batch import Batch
 from emokit.loading.source import make_source
@@ -134,16 +134,43 @@ def test_a_joint_model_of_heads_alone_has_no_private_norms(folder):
 
 # what learns
 
-def test_a_frozen_backbone_rests_unless_its_dropout_is_asked_for():
+@pytest.mark.parametrize("setting, works", [
+    ({"backbone_dropout": None}, False), ({"backbone_dropout": 0.0}, False),
+    ({"backbone_dropout": 0.3}, True), ({"mask_time": 0.9, "mask_time_length": 2}, True),
+    ({"mask_features": 0.9, "mask_features_length": 4}, True)])
+def test_a_frozen_backbone_rests_unless_its_dropout_or_masks_are_asked_for(setting, works):
     batch = Batch(torch.randn(2, 2000), torch.tensor([2000, 900]), "emodb")
-    for dropout, works in ((None, False), (0.0, False), (0.3, True)):
-        model = model_of(backbone={"backbone_dropout": dropout}, adapters=["norm"])
-        apply_mode(model, "adapters")
-        model.train()
-        assert model.backbone.training == works
-        assert torch.equal(model(batch), model(batch)) != works
-        model.eval()
-        assert not model.backbone.training and torch.equal(model(batch), model(batch))
+    model = model_of(backbone=setting, adapters=["norm"])
+    apply_mode(model, "adapters")
+    model.train()
+    assert model.backbone.training == works
+    assert torch.equal(model(batch), model(batch)) != works
+    model.eval()
+    assert not model.backbone.training and torch.equal(model(batch), model(batch))
+
+
+@pytest.mark.parametrize("flags", [
+    {"mode": "head"}, {"adapters": "weighted_sum"}, {"adapters": "lora"}])
+def test_dropout_and_masks_of_a_frozen_encoder_change_what_is_learnt(
+        folder, own, tmp_path, flags, caplog):
+    def learnt(*sets):
+        (task,) = train(*settings_of(folder, *sets, learning_rate=0.05, **flags), own,
+                        tmp_path / "runs")[1]
+        return {name: tensor for name, tensor in weights_of(task).items()
+                if name.startswith("private.")}
+
+    plain = learnt()
+    for sets in (["backbone.backbone_dropout=0.3"],
+                 ["backbone.mask_time=0.9", "backbone.mask_time_length=2"],
+                 ["backbone.mask_features=0.9", "backbone.mask_features_length=4"]):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "emokit"):
+            found = learnt(*sets)
+        assert any(not torch.allclose(tensor, plain[name], atol=1e-5)
+                   for name, tensor in found.items()), sets
+        name = sets[0].partition("=")[0]
+        assert (f"{name} changes what the frozen part gives" in caplog.text) is (
+            flags != {"adapters": "lora"})
 
 
 def test_convolutions_rest_while_the_layers_learn():
@@ -239,6 +266,20 @@ def test_a_weighted_sum_learns_the_same_from_states_as_through_the_model(
     assert start.abs().max() > 1e-4
 
 
+def test_states_of_dev_and_train_must_fit_together(folder, own, tmp_path, monkeypatch, caplog):
+    config, explicit = settings_of(folder, adapters="weighted_sum", epochs=1)
+    train(config, explicit, own, tmp_path / "free")
+    sizes = [path.stat().st_size for path in own.glob("emodb/states/*/values.bin")]
+    assert len(sizes) == 2
+    for limit, fits in ((sum(sizes) + 1000, True), (max(sizes) + 1000, False)):
+        shutil.rmtree(own / "emodb" / "states")
+        monkeypatch.setattr(feed, "states", functools.partial(states, limit=limit))
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "emokit"):
+            train(config, explicit, own, tmp_path / str(limit))
+        assert ("So every epoch runs through the frozen part" in caplog.text) is not fits
+
+
 def test_heads_of_several_corpora_learn_from_states_in_one_model(folder, own, tmp_path, ran):
     config, explicit = settings_of(folder, regime="joint", mode="head",
                                    corpora=["emodb", "ravdess"])
@@ -250,6 +291,41 @@ def test_heads_of_several_corpora_learn_from_states_in_one_model(folder, own, tm
     weights = weights_of(task)
     for name, tensor in start.state_dict().items():
         assert torch.equal(weights[f"backbone.{name}"], tensor)
+
+
+def test_a_frozen_encoder_is_not_written_again_every_epoch_and_the_run_goes_on(
+        folder, own, tmp_path, monkeypatch):
+    from emokit.training.loop import _Trainer
+
+    config = settings_of(folder, "average_share=0.2", adapters="lora", epochs=3)
+    (task,) = train(*config, own, tmp_path / "whole")[1]
+    epoch = _Trainer.epoch
+
+    def dies(self, bar):
+        if self.state.epoch == 2:
+            raise KeyboardInterrupt
+        epoch(self, bar)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Trainer, "epoch", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train(*config, own, tmp_path / "broken")
+    cell = tmp_path / "broken" / task.cell.folder.parent.name / task.cell.name
+    saved = torch.load(cell / "resume.pt", weights_only=True)
+    for state in (saved["model"], saved["average"]):
+        assert state and not any(name.startswith("backbone.") for name in state)
+    (cell / "elsewhere").write_bytes((cell / "resume.pt").read_bytes())
+    torch.save({**saved, "resting": "other"}, cell / "resume.pt")
+    with pytest.raises(EmokitError, match="begun on other weights of what is frozen. Remove"):
+        train(*config, own, tmp_path / "broken")
+    del saved["model"][next(iter(saved["model"]))]
+    torch.save(saved, cell / "resume.pt")
+    with pytest.raises(EmokitError, match="resume.pt' is of another model .private.*Remove it"):
+        train(*config, own, tmp_path / "broken")
+    (cell / "elsewhere").rename(cell / "resume.pt")
+    train(*config, own, tmp_path / "broken")
+    for name in ("best.safetensors", "last.safetensors"):
+        assert (cell / name).read_bytes() == (task.cell.folder / name).read_bytes()
 
 
 # real recordings through a real encoder

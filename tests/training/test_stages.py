@@ -27,7 +27,7 @@ from emokit.training.run import find_group
 from emokit.training.settings import resolve
 from emokit.training.stage_file import read_stages
 from emokit.training.stages import lay_out, train_stages
-from emokit.training.train import fit_or_check
+from emokit.training.train import fit_or_check, train
 
 SHARED = """
 backbone: {name: resnet, width: 4, blocks: 1, stem_stride: 2}
@@ -335,6 +335,18 @@ stages:
     (["  - {name: one, corpus: emodb, seeds: [1]}\n"], "'seeds' belongs to the whole plan"),
     (["  - {name: one, corpus: emodb, epoch: 3}\n"], "Did you mean 'epochs'"),
     (["  - {name: one, corpus: emodb, rates: {head: 0}}\n"], "rates.head is 0.0; it must be above"),
+    ([ACTED, "  - {name: two, corpus: emodb, start: acted, train: [head, adapters, pooling]}\n"],
+     "stage 'two': 'pooling' in 'train' does not learn without the backbone. Name the backbone"),
+    (["  - {name: one, corpora: []}\n"], r"plan.yaml:\d+: 'corpora' of stage 'one' is \[\]; exp"),
+    (["  - {name: one, corpora: [emodb, 3]}\n"], r"'corpora' of stage 'one' is \['emodb', 3\]"),
+    ([ACTED, "  - {name: two, corpus: emodb, start: acted, train: [head], adapters: norm}\n"],
+     "stage 'two': 'ravdess' is copied from .* but those of 'ravdess' there have no place"),
+    ([ACTED, "  - {name: two, corpus: emodb, start: acted, pooling: average}\n"],
+     "stage 'two': 'pooling' is {'name': 'average'}, but the base .* has .*attention"),
+    (["  - {name: one, corpora: [emodb, ravdess]}\n",
+      "  - {name: two, corpora: [emodb, ravdess], start: one, train: [backbone], "
+      "adapters: norm}\n"],
+     "stage 'two': The base has adapters of corpus 'emodb' that this model has no place for"),
     ([], "holds no stages"),
 ])
 def test_bad_plans_are_refused_with_their_line_and_choices(emoset, tmp_path, stages, words):
@@ -355,39 +367,86 @@ def test_a_rate_of_one_tensor_can_be_set_on_the_command_line():
     assert config.rates == {"residual.up": 0.002, "head": 0.1}
 
 
+def test_what_a_flag_says_of_the_backbone_decides_the_mode_too(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text("stages:\n  - {name: one, corpus: emodb, train: [backbone, head]}\n")
+    tiny = {"name": "hf", "architecture": TINY_TRANSFORMERS["wav2vec2"]}
+    modes = [read_stages(path, {"backbone": {**tiny, **more}})[0].config.mode
+             for more in ({}, {"path": "owner/encoder"})]
+    assert modes == ["scratch", "finetune"]
+    with pytest.raises(ConfigError, match="'mode' is what each stage says itself"):
+        read_stages(path, {}, ["mode=head"])
+
+
+def test_the_model_that_is_laid_out_is_the_one_that_is_trained(fitted):
+    for one in fitted[2]:
+        found, _ = checkpoint.load(one.tasks[0].cell.folder / "best.safetensors")
+        assert one.model.settings == found.settings and one.model.labels == found.labels
+        shapes = [{name: tensor.shape for name, tensor in model.state_dict().items()}
+                  for model in (one.model, found)]
+        assert shapes[0] == shapes[1] and next(one.model.parameters()).is_meta
+
+
 def test_other_label_lists_are_refused_before_anything_is_fitted(emoset, tmp_path):
     shared = SHARED.replace("canonical4", "emotion")
-    with pytest.raises(ConfigError, match="has the classes anger, neutral, sadness.*'acted' .*calm"
-                                          ".*write 'head: new'"):
+    with pytest.raises(ConfigError, match="'emodb' has the classes anger, neutral, sadness, and "
+                                          "'ravdess', which it .*calm.*write 'head: new'"):
         lay_out(read_stages(plan(tmp_path, ACTED, NATURAL, shared=shared)), emoset, tmp_path)
 
 
-def test_speakers_of_a_test_partition_in_another_stages_train_are_refused(tmp_path):
+@pytest.fixture
+def same_speakers(tmp_path):
+    """Give a function that builds the two repetitions of one RAVDESS as corpora, by the numbers of
+    their speakers of test and dev."""
     raw = tiny_corpus(tmp_path / "ravdess", "ravdess", 5, 4, classes=["anger", "neutral", "calm"])
-    entry = "{name}:\n  parser: ravdess\n  root: {raw}\n  only: {{repetition: '{only}'}}\n{rest}"
     names = sorted(path.name[-2:] for path in raw.glob("Actor_*"))
 
-    def built(rest):
-        (tmp_path / "corpora.yaml").write_text(
-            entry.format(name="first", raw=raw, only="01", rest=rest[0])
-            + entry.format(name="again", raw=raw, only="02", rest=rest[1]))
+    def built(**rules):
+        text = ""
+        for (name, (test, dev)), only in zip(rules.items(), ("01", "02")):
+            text += (f"{name}:\n  parser: ravdess\n  root: {raw}\n"
+                     f"  only: {{repetition: '{only}'}}\n  partitions: {{rule: speakers, "
+                     f"test: ['{names[test]}'], dev: ['{names[dev]}']}}\n")
+        (tmp_path / "corpora.yaml").write_text(text)
         folder = tmp_path / f"emoset{len(list(tmp_path.glob('emoset*')))}"
         build_corpora(read_specs(tmp_path / "corpora.yaml"), folder,
                       BuildOptions(jobs=1, report=False))
         return folder
 
-    def rule(test, dev):
-        return f"  partitions: {{rule: speakers, test: ['{test}'], dev: ['{dev}']}}\n"
+    return built
 
+
+def test_speakers_of_test_or_dev_in_another_stages_train_are_refused(same_speakers, tmp_path):
     stages = read_stages(plan(
         tmp_path, "  - {name: acted, corpus: first}\n",
         "  - {name: natural, corpus: again, start: acted, train: [adapters, head]}\n",
         shared=SHARED.replace("canonical4", "emotion")))
-    lay_out(stages, built([rule(names[0], names[1])] * 2), tmp_path / "runs")
-    with pytest.raises(CorpusError, match=f"1 speakers of test of '(first|again)' are in train of "
-                                          f"'(first|again)': ({names[0]}|{names[2]}).*session"):
-        lay_out(stages, built([rule(names[0], names[1]), rule(names[2], names[1])]),
-                tmp_path / "runs")
+    lay_out(stages, same_speakers(first=(0, 1), again=(0, 1)), tmp_path / "runs")
+    with pytest.raises(CorpusError, match="1 speakers of test of '(first|again)' are in train of "
+                                          "'(first|again)': .*session"):
+        lay_out(stages, same_speakers(first=(0, 1), again=(2, 1)), tmp_path / "runs")
+    with pytest.raises(CorpusError, match="1 speakers of dev of '(first|again)' are in train of"):
+        lay_out(stages, same_speakers(first=(0, 1), again=(0, 2)), tmp_path / "runs")
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_start_outside_plans_may_not_have_heard_the_speakers_either(
+        same_speakers, tmp_path, copied):
+    apart, mixed = same_speakers(first=(0, 1), again=(0, 1)), same_speakers(
+        first=(0, 1), again=(2, 1))
+
+    def fit(corpus, emoset, **more):
+        config, explicit = resolve({
+            "regime": "single", "corpora": [corpus], "adapters": "residual", "batch_size": 8,
+            "epochs": 1, "device": "cpu", "augment": "none", "frontend": "logmel(bands=16)",
+            "backbone": "resnet(width=4,blocks=1,stem_stride=2)", **more})
+        return train(config, explicit, emoset, tmp_path / "runs")[0].name
+
+    start = fit("first", apart)
+    more = {"init": start, "mode": "adapters", **({"copy_from": "first"} if copied else {})}
+    fit("again", apart, **more)
+    with pytest.raises(CorpusError, match="1 speakers of test of 'again' are in train of 'first'"):
+        fit("again", mixed, **more, learning_rate=0.01)
 
 
 def test_stages_as_a_command(cli, refused, fitted, tmp_path):
@@ -408,8 +467,6 @@ def test_stages_as_a_command(cli, refused, fitted, tmp_path):
 def test_the_single_stage_fits_as_train_does(emoset, tmp_path):
     one, = lay_out(read_stages(plan(tmp_path, ACTED)), emoset, tmp_path / "runs")
     fit_or_check(one.tasks[0], one.config, one.stage.explicit, tmp_path / "runs")
-    from emokit.training.train import train
-
     config, explicit = resolve({
         "regime": "single", "corpora": ["ravdess"], "adapters": "residual", "batch_size": 8,
         "target": "canonical4", "epochs": 1, "device": "cpu", "augment": "none",

@@ -22,7 +22,7 @@ from emokit.training.feed import ThroughModel
 from emokit.training.frozen import StateBatches, frozen_level
 from emokit.training.predict import on_own_answers, score
 from emokit.training.settings import resolve
-from emokit.training.states import encoder_signature, states
+from emokit.training.states import TooManyStates, encoder_signature, states
 from emokit.training.train import score_cell, train
 
 SMALL = {"backbone": {"name": "resnet", "width": 4, "blocks": 1, "stem_stride": 2},
@@ -319,6 +319,15 @@ def test_states_take_no_more_than_the_limit_and_the_oldest_go(emodb, tmp_path):
     assert first < places() and not list(folder.rglob("*.partial"))
 
 
+def test_states_that_are_needed_at_once_must_fit_the_limit_together(emodb, tmp_path):
+    model, rows = model_of(), emodb.rows["train"]
+    size = states(model, emodb, rows, 0.1, folder=tmp_path / "free").values.nbytes
+    with pytest.raises(TooManyStates, match="states of 'emodb' take more than"):
+        states(model, emodb, rows, 0.1, folder=tmp_path / "kept", limit=size, beside=1)
+    assert states(model, emodb, rows, 0.1, folder=tmp_path / "kept", limit=size + 1,
+                  beside=1).values.nbytes == size
+
+
 def test_damaged_states_are_told_and_computed_again(emodb, tmp_path, caplog):
     model, rows = model_of(), emodb.rows["dev"]
     expected = np.array(states(model, emodb, rows, 0.1, folder=tmp_path).values)
@@ -390,7 +399,7 @@ def test_the_recipes_augmentation_is_not_for_a_frozen_encoder(joint, caplog):
 def test_whoever_asks_for_augmentation_hears_what_it_costs(trained, joint, caplog):
     with caplog.at_level(logging.WARNING, "emokit"):
         trained(regime="single", mode="head", init=joint.name, augment="gain", corpora="emodb")
-    assert "Augmentation changes what the frozen part hears" in caplog.text
+    assert "augment changes what the frozen part gives, so every epoch runs" in caplog.text
 
 
 def test_only_heads_that_learn_make_the_rest_frozen():

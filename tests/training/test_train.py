@@ -16,7 +16,7 @@ from emokit.loading.source import make_source
 from emokit.models.merging import merge
 from emokit.training import checkpoint
 from emokit.training.predict import score
-from emokit.training.train import device_of, score_cell
+from emokit.training.train import device_of, score_cell, train
 
 REGIMES = {
     "joint": dict(adapters="residual"),
@@ -438,16 +438,16 @@ def test_class_missing_in_train_dev_or_test(emoset, tmp_path, configure):
 def test_a_base_of_folds_serves_a_corpus_with_fewer_folds(trained, emoset, tmp_path):
     import dataclasses
 
-    from emokit.training.start import _refuse_leaks
+    from emokit.training.start import refuse_leaks
 
     corpus, = open_emoset(emoset, ["emodb"])
     folds = corpus.manifest["fold"].map(lambda fold: str(int(fold) % 3))
     fewer = dataclasses.replace(corpus, manifest=corpus.manifest.assign(fold=folds))
     group = trained(regime="single", corpora="emodb", folds="all", learning_rate=0.004)
     found = checkpoint.inspect(group.folder / "emodb-f4-s0" / "best.safetensors")
-    assert _refuse_leaks(found, [make_source(fewer, fold=1)]) is None
+    assert refuse_leaks(found, [make_source(fewer, fold=1)]) is None
     with pytest.raises(CheckpointError, match="was trained on"):
-        _refuse_leaks(found, [make_source(fewer, fold=0)])
+        refuse_leaks(found, [make_source(fewer, fold=0)])
 
 
 def test_a_leak_through_the_base_of_a_base_is_refused(trained, fit):
@@ -668,3 +668,50 @@ def test_a_model_of_former_label_views_is_not_scored(trained, emoset, tmp_path):
     checkpoint.save(cell.folder / "best.safetensors", model, {**found.facts, "views": 0})
     with pytest.raises(EmokitError, match="under version 0 of the label views.*Train it again"):
         score_cell(cell, emoset, "test", "cpu")
+
+
+@pytest.mark.parametrize("setting", ["rates.haed=0.1", "freeze=haed"])
+def test_unknown_parts_are_refused_before_anything_is_written(configure, emoset, tmp_path, setting):
+    name = setting.partition("=")[0].partition(".")[0]
+    with pytest.raises(ConfigError, match=f"'{name}' names the part 'haed'.*Did you mean 'head'"):
+        train(*configure(setting), emoset, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_parts_that_a_start_has_not_are_refused_before_anything_is_written(
+        configure, emoset, joint, runs):
+    before = sorted(runs.glob("*/*"))
+    with pytest.raises(ConfigError, match="'rates' names the part 'lora'"):
+        train(*configure("rates.lora=0.1", init=joint.name, regime="single", mode="adapters"),
+              emoset, runs)
+    assert sorted(runs.glob("*/*")) == before
+
+
+def test_adapters_added_to_a_start_move_as_fast_as_the_head(configure, emoset, joint, runs,
+                                                            monkeypatch):
+    from emokit.training import loop
+
+    groups, make = [], loop.make_optimizer
+
+    def kept(*args):
+        groups.append(make(*args).param_groups)
+        return make(*args)
+
+    monkeypatch.setattr(loop, "make_optimizer", kept)
+    train(*configure(init=joint.name, regime="single", mode="finetune", corpora="emodb",
+                     adapters="residual+conv_lora(rank=3)"), emoset, runs)
+    shapes = {factor: {tuple(one.shape) for group in groups[0] if group["factor"] == factor
+                       for one in group["params"]} for factor in (0.1, 1.0)}
+    assert any(shape[0] == 3 and len(shape) == 4 for shape in shapes[1.0])
+    assert len(shapes[0.1]) > 3 and not any(shape[:1] == (3,) and len(shape) == 4
+                                            for shape in shapes[0.1])
+
+
+@pytest.mark.parametrize("adapters, told", [
+    ("residual+gate(start=reference)", True), ("residual+gate", False)])
+def test_a_head_that_sees_other_numbers_than_it_learnt_on_is_told(
+        configure, emoset, joint, runs, caplog, adapters, told):
+    with caplog.at_level("WARNING", "emokit"):
+        train(*configure(init=joint.name, regime="single", mode="adapters", corpora="emodb",
+                         adapters=adapters), emoset, runs)
+    assert ("gate does not start as the identity, so emodb does not begin" in caplog.text) is told

@@ -13,6 +13,7 @@ ADAPTERS = Registry("adapter", {
     "gate": "emokit.models.adapters.gate:GateAdapter",
     "weighted_sum": "emokit.models.adapters.weighted_sum:WeightedSumAdapter",
     "layer_mix": "emokit.models.adapters.layer_mix:LayerMixAdapter",
+    "wap": "emokit.models.adapters.wap:WapAdapter",
     "conv_lora": "emokit.models.adapters.conv_lora:ConvLoraAdapter",
     "conv_bottleneck": "emokit.models.adapters.conv_bottleneck:ConvBottleneckAdapter",
     "prompt": "emokit.models.adapters.prompt:PromptAdapter",

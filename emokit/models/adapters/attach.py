@@ -67,10 +67,13 @@ class AttachedForward:
         rest = self.active
         if rest[0].replaces:
             return rest[0](inputs, None, mask), rest[1:]
+        taken = any(adapter.takes_dropout for adapter in rest)
+        # a site that drops inputs itself must run as it is
+        drops = self.site.training and getattr(self.site, "input_dropout", 0.0) and not taken
         n_folded = 0
-        while n_folded < len(rest) and rest[n_folded].folds():
+        while not drops and n_folded < len(rest) and rest[n_folded].folds():
             n_folded += 1
-        if n_folded or any(adapter.takes_dropout for adapter in rest):
+        if n_folded or taken:
             return run_with_deltas(self.site, inputs, rest[:n_folded]), rest[n_folded:]
         return self.original(*args, **kwargs), rest
 

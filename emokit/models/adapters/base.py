@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -26,8 +26,8 @@ class AdapterConfig:
         None, "Roles of the sites that get one, such as conv or query, or all that it can serve; "
         "the adapter's own if unset.")
     layers: str | int | None = knob(
-        None, "Which of the sites of a role, counted from 0 in depth: 3, 1-12 or last3; all if "
-        "unset.")
+        None, "Which layers of a transformer, counted from 0: 3, 1-12 or last3; elsewhere which of "
+        "the sites of a role, in depth. All if unset.")
     corpora: list[str] | str | None = knob(None, "Which corpora get one; all if unset.")
     shared: bool = knob(
         False, "One for all those corpora together instead of one each. Training one of them then "
@@ -49,7 +49,9 @@ class Adapter(nn.Module):
         replaces: it stands in for the site, which then does not run (a private norm must not move
             the shared statistics).
         acts_before: it changes what the site receives, see `before`.
+        starts_as_identity: scores stay as they are when it is added, until it learns.
         takes_dropout: it has taken over the site's dropout on the input.
+        reads_last: at the readout of states it takes the last one alone.
     """
 
     roles: ClassVar[tuple[str, ...]]
@@ -58,7 +60,9 @@ class Adapter(nn.Module):
     Config: ClassVar[type] = AdapterConfig
     replaces: ClassVar[bool] = False
     acts_before: ClassVar[bool] = False
+    starts_as_identity: bool = True
     takes_dropout: ClassVar[bool] = False
+    reads_last: bool = False
 
     @classmethod
     def always(cls, config: Any) -> tuple[str, ...]:
@@ -137,13 +141,14 @@ class Adapter(nn.Module):
         """Take the natural start among other corpora's adapters here; nothing unless it has one."""
 
 
-def select_sites(cls: type[Adapter], config: Any, sites: Mapping[str, Sequence[str]], name: str
-                 ) -> list[tuple[str, str]]:
+def select_sites(cls: type[Adapter], config: Any, sites: Mapping[str, Sequence[str]], name: str,
+                 layer_of: Callable[[str], int | None]) -> list[tuple[str, str]]:
     """Give (role, site name) of all sites that an adapter's settings select.
 
     Args:
         sites: of the backbone, in depth order.
         name: of the adapter, for messages.
+        layer_of: of the backbone.
 
     Raises:
         ConfigError: a role that adapter or backbone lacks, or `layers` that select nothing.
@@ -155,6 +160,11 @@ def select_sites(cls: type[Adapter], config: Any, sites: Mapping[str, Sequence[s
         if not where:
             raise ConfigError(f"adapter {name}: the backbone has none of its sites "
                               f"{', '.join(cls.roles)}, only {', '.join(sites)}.")
+        if config.layers is not None:
+            # beside layers with numbers, what lies in none of them is in none of those selected
+            within = [role for role in where if all(
+                layer_of(site) is not None for site in sites[role])]
+            where = within or where
     always = cls.always(config)
     selected = []
     for role in where:
@@ -170,10 +180,21 @@ def select_sites(cls: type[Adapter], config: Any, sites: Mapping[str, Sequence[s
             layers = config.layers
             if layers is None and cls.default_layers is not None:
                 layers = f"last{min(int(cls.default_layers[4:]), len(names))}"
-            selected += [(role, names[depth]) for depth in depths(layers, len(names), name)]
+            selected += [(role, site) for site in _in_layers(names, layers, layer_of, name)]
     for role in always:
         selected += [(role, site) for site in sites.get(role, ())]
     return selected
+
+
+def _in_layers(names: Sequence[str], layers: str | int | None,
+               layer_of: Callable[[str], int | None], name: str) -> list[str]:
+    """Give the sites of one role that `layers` selects, by layer where all lie in layers."""
+    numbers = [layer_of(site) for site in names]
+    if None in numbers:
+        return [names[depth] for depth in depths(layers, len(names), name)]
+    there = sorted(set(numbers))
+    chosen = {there[depth] for depth in depths(layers, len(there), name, "layers")}
+    return [site for site, number in zip(names, numbers) if number in chosen]
 
 
 def _instead(cls: type[Adapter], sites: Mapping[str, Sequence[str]]) -> str:
@@ -182,15 +203,18 @@ def _instead(cls: type[Adapter], sites: Mapping[str, Sequence[str]]) -> str:
         " It can sit at none of them.")
 
 
-def depths(layers: str | int | None, n: int, name: str) -> list[int]:
+def depths(layers: str | int | None, n: int, name: str, what: str = "sites") -> list[int]:
     """Read `layers`: None, a depth, `first-last` inclusive, or `lastK`.
+
+    Args:
+        what: is counted, for messages.
 
     Example:
         >>> depths("1-3", 13, "residual"), depths("last2", 13, "residual")
         ([1, 2, 3], [11, 12])
 
     Raises:
-        ConfigError: another form, or depths beyond the n sites.
+        ConfigError: another form, or depths beyond the n.
     """
     if layers is None:
         return list(range(n))
@@ -205,7 +229,7 @@ def depths(layers: str | int | None, n: int, name: str) -> list[int]:
             f"adapter {name}: 'layers' is '{layers}'; expected a depth, first-last or lastK.")
     if not 0 <= first <= last < n:
         raise ConfigError(
-            f"adapter {name}: 'layers' is '{layers}', but there are {n} sites, 0 to {n - 1}.")
+            f"adapter {name}: 'layers' is '{layers}', but there are {n} {what}, 0 to {n - 1}.")
     return list(range(first, last + 1))
 
 
@@ -230,7 +254,8 @@ def place(cls: type[Adapter], config: Any, backbone: Backbone, name: str
     """
     tell_widths(backbone)
     chosen = [(role, site, backbone.get_submodule(site))
-              for role, site in select_sites(cls, config, all_sites(backbone), name)]
+              for role, site in select_sites(
+                  cls, config, all_sites(backbone), name, backbone.layer_of)]
     refused = {site: reason for _, site, module in chosen
                if (reason := cls.accepts(module, config))}
     where = config.where if config.where is not None else cls.where(config)
@@ -238,7 +263,8 @@ def place(cls: type[Adapter], config: Any, backbone: Backbone, name: str
     if refused and not (ALL in where and left):
         first = next(iter(refused))
         roles = dict.fromkeys(role for role, _, _ in left)
-        raise ConfigError(
-            f"adapter {name}: {refused[first]} ({culprits(refused)}). Select other sites with "
-            f"'where' or 'layers'{'; it takes ' + ', '.join(roles) if roles else ''}.")
+        hint = "" if len(cls.roles) == 1 and len(chosen) == 1 else (
+            " Select other sites with 'where' or 'layers'"
+            f"{'; it takes ' + ', '.join(roles) if roles else ''}.")
+        raise ConfigError(f"adapter {name}: {refused[first]} ({culprits(refused)}).{hint}")
     return left

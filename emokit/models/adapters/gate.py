@@ -37,6 +37,7 @@ class GateAdapter(Adapter):
         super().__init__()
         self.axis, factory = channel_axis(site), factory_of(site)
         self.peak, self.start = (2.0, 0.0) if config.start == "identity" else (1.0, 1.0)
+        self.starts_as_identity = config.start == "identity"
         self.gate = nn.Parameter(torch.zeros(width(site), **factory))
 
     def meaning(self) -> tuple:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from emokit.core.config import knob
 from emokit.models.adapters.base import Adapter, AdapterConfig
 from emokit.models.adapters.shapes import linear_start
-from emokit.models.adapters.weighted_sum import n_states
+from emokit.models.adapters.weighted_sum import NO_READOUT, n_states, refuse_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,7 @@ class LayerMixAdapter(Adapter):
     roles = ("states",)
     Config = LayerMixConfig
     replaces = True
+    starts_as_identity = False
 
     def __init__(self, site: nn.Module, config: LayerMixConfig):
         super().__init__()
@@ -50,7 +51,7 @@ class LayerMixAdapter(Adapter):
 
     @classmethod
     def accepts(cls, site: nn.Module, config: LayerMixConfig | None = None) -> str | None:
-        return None if n_states(site) else "it needs the backbone's readout of states"
+        return refuse_mean(site) if n_states(site) else NO_READOUT
 
     @classmethod
     def count(cls, site: nn.Module, role: str, config: LayerMixConfig) -> tuple[int, int]:

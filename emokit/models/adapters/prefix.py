@@ -36,6 +36,7 @@ class PrefixAdapter(Adapter):
     roles = ("attention",)
     Config = PrefixConfig
     acts_before = True
+    starts_as_identity = False
 
     def __init__(self, site: nn.Module, config: PrefixConfig):
         super().__init__()

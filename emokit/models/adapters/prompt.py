@@ -36,6 +36,7 @@ class PromptAdapter(Adapter):
     roles = ("block",)
     Config = PromptConfig
     acts_before = True
+    starts_as_identity = False
 
     def __init__(self, site: nn.Module, config: PromptConfig):
         super().__init__()

@@ -94,6 +94,7 @@ class ResidualAdapter(Adapter):
     def __init__(self, site: nn.Module, config: ResidualConfig):
         super().__init__()
         n_in, n_out, rank = _shape(site, config)
+        self.starts_as_identity = config.start == "zero"
         self.kind, self.has_weight = config.kind, isinstance(site, (nn.Linear, *CONVOLUTIONS))
         self.stride, self.kernel = getattr(site, "stride", None), getattr(site, "kernel_size", None)
         self.input_dropout = getattr(site, "input_dropout", 0.0)

@@ -26,7 +26,7 @@ OTHER = "other"
 
 def all_sites(backbone: Backbone) -> dict[str, list[str]]:
     """Give the sites of a backbone, and as role `other` what else in it has a bias."""
-    sites = {role: list(names) for role, names in backbone.sites().items()}
+    sites = {role: list(names) for role, names in backbone.sites().items() if names}
     known = {name for names in sites.values() for name in names}
     kinds = (nn.Linear, *CONVOLUTIONS, *_NORMS)
     others = [name for name, module in backbone.named_modules() if name not in known

@@ -10,10 +10,18 @@ from torch import Tensor, nn
 from emokit.core.config import knob
 from emokit.models.adapters.base import Adapter, AdapterConfig
 
+NO_READOUT = "it needs the backbone's readout of states"
+
 
 def n_states(site: nn.Module) -> int | None:
     """Give how many states a readout takes; None if it is no readout."""
     return getattr(site, "n_states", None)
+
+
+def refuse_mean(site: nn.Module) -> str | None:
+    """Give the reason why nothing that makes states anew can sit at a readout of their mean."""
+    return "it takes the states themselves, so that layer=mean would do nothing" if getattr(
+        site, "mean", False) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +35,9 @@ class WeightedSumConfig(AdapterConfig):
 class WeightedSumAdapter(Adapter):
     """sum_l softmax(a)_l h_l over the L + 1 states, that before the first layer included.
 
-    a starts as zero: the mean of the states, which is not the identity, because the head above is
-    new anyway. `start=last`: h_L + sum_l w_l h_l, w starting as zero, which is. L + 1 numbers.
+    a starts as zero: the mean of the states, which is the identity under `layer=mean` alone,
+    because the head above is new anyway. `start=last`: h_L + sum_l w_l h_l, w starting as zero,
+    which is otherwise. L + 1 numbers.
 
     Source:
         Yang et al. 2021 (SUPERB); Lashkarashvili et al. 2024, whose code takes all L + 1.
@@ -41,6 +50,7 @@ class WeightedSumAdapter(Adapter):
     def __init__(self, site: nn.Module, config: WeightedSumConfig):
         super().__init__()
         self.free = config.start == "last"
+        self.starts_as_identity = self.free or getattr(site, "mean", False)
         self.weights = nn.Parameter(torch.zeros(n_states(site)))
 
     def meaning(self) -> tuple:
@@ -48,7 +58,11 @@ class WeightedSumAdapter(Adapter):
 
     @classmethod
     def accepts(cls, site: nn.Module, config: WeightedSumConfig | None = None) -> str | None:
-        return None if n_states(site) else "it needs the backbone's readout of states"
+        if not n_states(site):
+            return NO_READOUT
+        if config is not None and config.start == "last" and getattr(site, "mean", False):
+            return "start=last is the last state, and layer=mean of the backbone the mean of all"
+        return None
 
     @classmethod
     def count(cls, site: nn.Module, role: str, config: WeightedSumConfig) -> tuple[int, int]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from emokit.core.config import from_mapping, knob, to_mapping
 from emokit.core.errors import ConfigError, choices
 from emokit.core.registry import Registry
-
-if TYPE_CHECKING:
-    from emokit.models.backbones.transformer import SpeechTransformer
+from emokit.models.backbones.base import Backbone
 
 FAMILIES = Registry("architecture", {
     "wav2vec2": "emokit.models.backbones.wav2vec2:Wav2Vec2",
@@ -85,7 +83,7 @@ class TransformerConfig:
         return from_mapping(FAMILIES[kind].Shape, architecture, f"architecture of {self.name}")
 
 
-def make(config: TransformerConfig) -> SpeechTransformer:
+def make(config: TransformerConfig) -> Backbone:
     """Make the encoder of an architecture, with random weights.
 
     Raises:

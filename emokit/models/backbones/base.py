@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,7 +20,8 @@ class Backbone(nn.Module):
         started_mode: what learns, if nobody says so, where the settings name weights to start
             from (`path`): everything alike (scratch), or the rest of the model faster (finetune)
             and with adapters these alone.
-        works_when_frozen: it stays in training mode while nothing of it learns.
+        works_when_frozen: settings because of which it stays in training mode while nothing of it
+            learns.
 
     A site is a module that `forward` calls exactly once per pass, with its input as first
     argument.
@@ -31,7 +33,7 @@ class Backbone(nn.Module):
     dim: int
     recipe = "small"
     started_mode = "scratch"
-    works_when_frozen = False
+    works_when_frozen: Sequence[str] = ()
 
     def __init__(self, config: Any):
         super().__init__()
@@ -54,6 +56,11 @@ class Backbone(nn.Module):
     def load_start(self) -> None:
         """Load pretrained weights that the settings name; called for new models only, since a
         checkpoint holds all weights."""
+
+    @classmethod
+    def start_files(cls, config: Any) -> list[Path]:
+        """Give the files of this disk that `load_start` reads; none of a hub's."""
+        return []
 
     def sites(self) -> dict[str, list[str]]:
         """Give {role: names of its modules}, in the order of `forward`."""
@@ -81,6 +88,10 @@ class Backbone(nn.Module):
             return (inputs,), {**kwargs, "mask": mask} if "mask" in kwargs else kwargs
         first = next(iter(kwargs))
         return (), {**kwargs, first: inputs, **({"mask": mask} if "mask" in kwargs else {})}
+
+    def layer_of(self, site: str) -> int | None:
+        """Give the number of the layer that a site belongs to; None if layers have no numbers."""
+        return None
 
     def norm_after(self, site: str) -> str | None:
         """Name the norm that alone takes a site's output, or None; merging shifts its mean."""

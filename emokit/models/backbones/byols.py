@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from emokit.features.base import as_waveform
 from emokit.features.logmel import hertz_to_mel
 from emokit.models.backbones.base import Backbone
 from emokit.models.masking import MaskedBatchNorm, position_mask
-from emokit.models.pretrained import read_weights, refuse_misfits
+from emokit.models.pretrained import read_weights, refuse_misfits, weights_file
 
 RATE, WINDOW, HOP, LOW, HIGH = 16_000, 1024, 160, 60.0, 7800.0
 """Of the log-mel that the published weights were trained on: Hz, samples, samples, Hz, Hz."""
@@ -131,6 +132,11 @@ class Byols(Backbone):
                                    bands=max(flat // width, 1) * 2**LEVELS))
         backbone.load_weights(weights)
         return backbone.eval()
+
+    @classmethod
+    def start_files(cls, config: ByolsConfig) -> list[Path]:
+        """Give the file of the weights, if the settings name one."""
+        return [] if config.path is None else [weights_file(config.path)]
 
     def load_start(self) -> None:
         """Load the weights that the settings name, if they name some."""

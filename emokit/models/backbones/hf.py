@@ -30,6 +30,8 @@ _REFUSED = {"add_adapter": "its own adapter behind the layers",
             "conv_pos_batch_norm": "a batch norm before its positions"}
 """Extensions that emokit does not have, by their fields in config.json."""
 
+_NOT_THEIRS = "'{}' is not as the transformers library writes it. Fetch it again."
+
 
 @dataclasses.dataclass(frozen=True)
 class HuggingFaceConfig(TransformerConfig):
@@ -79,8 +81,14 @@ class HuggingFace(Backbone):
     recipe = SpeechTransformer.recipe
     started_mode = SpeechTransformer.started_mode
 
-    def __new__(cls, config: HuggingFaceConfig, input_dim: int = 0) -> SpeechTransformer:
+    def __new__(cls, config: HuggingFaceConfig, input_dim: int = 0) -> Backbone:
         return make(config)
+
+    @classmethod
+    def start_files(cls, config: HuggingFaceConfig) -> list[Path]:
+        """Give the files of weights in the folder, if the settings name one."""
+        is_folder = config.path is not None and Path(config.path).is_dir()
+        return weight_files(config.path) if is_folder else []
 
 
 def read_architecture(path: str) -> dict[str, Any]:
@@ -104,7 +112,7 @@ def read_architecture(path: str) -> dict[str, Any]:
                               "not have. Choose the model without.")
     preprocessor = find(path, PREPROCESSOR)
     if preprocessor is not None and kind != "whisper":
-        foreign = {**foreign, "do_normalize": read_json(preprocessor).get("do_normalize")}
+        foreign = {**foreign, "do_normalize": _read_mapping(preprocessor).get("do_normalize")}
     return known_fields(foreign)
 
 
@@ -114,20 +122,40 @@ def read_checkpoint(path: str) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there are none, or they are damaged.
     """
+    files = weight_files(path)
+    return {key: tensor for file in files for key, tensor in read_weights(file).items()}
+
+
+def weight_files(path: str) -> list[Path]:
+    """Give the files that hold the weights of a folder or a model of the hub.
+
+    Raises:
+        CheckpointError: there are none, or some are missing.
+    """
     for name in WEIGHTS:
         found = find(path, name)
         if found is None:
             continue
         if not name.endswith(".index.json"):
-            return read_weights(found)
-        names = dict.fromkeys(read_json(found)["weight_map"].values())
-        parts = [find(path, part) for part in names]
+            return [found]
+        names = _read_mapping(found).get("weight_map")
+        if not isinstance(names, Mapping) or not all(
+                isinstance(part, str) for part in names.values()):
+            raise CheckpointError(_NOT_THEIRS.format(found))
+        parts = [find(path, part) for part in sorted(set(names.values()))]
         if None in parts:
             raise CheckpointError(f"'{path}' lacks parts of its weights that {name} lists. Fetch "
                                   "it again.")
-        return {key: tensor for part in parts for key, tensor in read_weights(part).items()}
+        return parts
     raise CheckpointError(f"'{path}' has no weights, neither {' nor '.join(WEIGHTS[::2])}. Fetch "
                           "them too, or name another folder.")
+
+
+def _read_mapping(path: Path) -> Mapping[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(_NOT_THEIRS.format(path))
+    return content
 
 
 def find(path: str, name: str) -> Path | None:

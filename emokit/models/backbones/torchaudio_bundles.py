@@ -87,7 +87,7 @@ class Bundle(Backbone):
     recipe = SpeechTransformer.recipe
     started_mode = SpeechTransformer.started_mode
 
-    def __new__(cls, config: BundleConfig, input_dim: int = 0) -> SpeechTransformer:
+    def __new__(cls, config: BundleConfig, input_dim: int = 0) -> Backbone:
         return make(config)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -14,10 +15,13 @@ from emokit.models.adapters.attach import AttachedForward
 from emokit.models.backbones.architectures import TransformerConfig
 from emokit.models.backbones.base import Backbone
 from emokit.models.backbones.layers import Readout, span_mask
-from emokit.models.masking import position_mask
+from emokit.models.masking import all_real, position_mask
 from emokit.models.pretrained import refuse_misfits
 
 RATE = 16_000
+
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)(?:\.|$)")
+"""In the name of a module within a layer; convolutions are `conv_layers`."""
 
 
 class SpeechTransformer(Backbone):
@@ -112,6 +116,19 @@ class SpeechTransformer(Backbone):
         real = position_mask(lengths, states.shape[2])[:, :, None]
         return torch.where(real, self.readout(states, real if mask is None else mask), 0.0)
 
+    def resume(self, states: Tensor, lengths: Tensor, first: int) -> Tensor:
+        """Give frames [B, T, D] from states that were computed before; the layers above run.
+
+        Args:
+            states: [B, N, T, D], the last of them state `first`; all up to it where the readout
+                takes all.
+            lengths: [B], the frames that layers attend to.
+        """
+        size, keep = states.shape[2], self._needs_all()
+        mask = None if all_real(lengths, size) else position_mask(lengths, size)[:, :, None]
+        above = torch.stack(self.run_layers(states[:, -1], mask, keep, first), 1)
+        return self.read(torch.cat([states[:, :-1], above], 1) if keep else above, lengths, mask)
+
     def _needs_all(self) -> bool:
         attached = self.readout.__dict__.get("forward")
         return self.readout.mean or (isinstance(attached, AttachedForward)
@@ -119,9 +136,14 @@ class SpeechTransformer(Backbone):
 
     def _run(self, waveform: Tensor, lengths: Tensor, keep: bool):
         states, lengths, mask = self.begin(waveform, lengths)
+        return torch.stack(self.run_layers(states, mask, keep), 1), lengths, mask
+
+    def run_layers(self, states: Tensor, mask: Tensor | None, keep: bool = False, first: int = 0
+                   ) -> list[Tensor]:
+        """Give the last state from state `first` [B, T, D], in a list; with `keep` all from it."""
         kept, more = [states], self.layer_arguments()
         again = self.config.gradient_checkpointing and torch.is_grad_enabled()
-        for layer in self.layer_list():
+        for layer in self.layer_list()[first:]:
             if again:
                 states = checkpoint(layer, states, mask, *more, use_reentrant=False)
             else:
@@ -129,7 +151,7 @@ class SpeechTransformer(Backbone):
             kept = [*kept, states] if keep else [states]
         if not self.is_cut:
             kept[-1] = self.finish(states, mask)
-        return torch.stack(kept, 1), lengths, mask
+        return kept
 
     def layer_sites(self, where: str, names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """Give the sites of the layers.
@@ -140,6 +162,11 @@ class SpeechTransformer(Backbone):
         """
         return {role: [f"{where}.{index}{name}" for index in range(self.depth) for name in several]
                 for role, several in names.items()}
+
+    def layer_of(self, site: str) -> int | None:
+        """Give the number of the transformer layer; None of what lies outside of these."""
+        found = _LAYER.search(site)
+        return int(found[1]) if found else None
 
     def mask_spans(self, frames: Tensor, lengths: Tensor, instead: Tensor | float = 0.0) -> Tensor:
         """Mask frames [B, T, F] as the settings say, in training: spans of time become `instead`,
@@ -161,9 +188,10 @@ class SpeechTransformer(Backbone):
         return own if dropout is None else dropout
 
     @property
-    def works_when_frozen(self) -> bool:
-        """Whether it stays in training mode, for its dropout, while nothing of it learns."""
-        return bool(self.config.backbone_dropout)
+    def works_when_frozen(self) -> tuple[str, ...]:
+        """Settings because of which it stays in training mode while nothing of it learns."""
+        return tuple(name for name in ("backbone_dropout", "mask_time", "mask_features")
+                     if getattr(self.config, name))
 
     def requires_grad_(self, requires_grad: bool = True) -> SpeechTransformer:
         """Say whether it learns; what the settings keep fixed never does."""

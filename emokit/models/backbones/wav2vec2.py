@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import torch
@@ -74,6 +75,14 @@ class Wav2Vec2Shape:
         if self.do_normalize is None:
             # fairseq's rule: the models whose convolutions have layer norms were trained so
             object.__setattr__(self, "do_normalize", self.feat_extract_norm == "layer")
+        groups = self.num_conv_pos_embedding_groups
+        if self.hidden_size % groups:
+            raise ConfigError(f"The architecture of an encoder has {groups} groups of positional "
+                              f"convolutions, which do not divide {self.hidden_size}. Mend "
+                              "config.json, or fetch it again.")
+        if min([*self.conv_dim, *self.conv_kernel, *self.conv_stride], default=1) < 1:
+            raise ConfigError("The architecture of an encoder has a convolution of size 0. Mend "
+                              "config.json, or fetch it again.")
         sizes = {len(self.conv_dim), len(self.conv_kernel), len(self.conv_stride)}
         if len(sizes) != 1 or not self.conv_dim:
             raise ConfigError("The architecture of an encoder has conv_dim, conv_kernel and "
@@ -215,23 +224,39 @@ class Wav2Vec2(SpeechTransformer):
         return samples
 
     def begin(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        features, lengths, mask = self.features(waveform, lengths)
+        return self.embed(features, lengths, mask), lengths, mask
+
+    def features(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Give what the convolutions make of a waveform, normed: [B, T, C], lengths, mask."""
         waveform, lengths = self.prepare(waveform, lengths)
         maps, lengths = self._extract(waveform[:, None], lengths)  # [B, C, T]
         size = maps.shape[2]
         mask = None
         if not all_real(lengths, size):
             mask = position_mask(lengths, size)[:, :, None]
-        states = maps.transpose(1, 2)  # [B, T, C]
+        features = maps.transpose(1, 2)  # [B, T, C]
         if "layer_norm" in self.feature_projection:
-            states = self.feature_projection["layer_norm"](states, mask)
-        states = self.feature_projection["projection"](states, mask)
+            features = self.feature_projection["layer_norm"](features, mask)
+        return features, lengths, mask
+
+    def embed(self, features: Tensor, lengths: Tensor, mask: Tensor | None,
+              masked: Tensor | None = None) -> Tensor:
+        """Give state 0 [B, T, D] of features [B, T, C].
+
+        Args:
+            masked: [B, T], positions that become the embedding of what is masked, besides those
+                that the settings draw.
+        """
+        states = self.feature_projection["projection"](features, mask)
         states = functional.dropout(states, self.rate(self.shape.feat_proj_dropout), self.training)
         instead = getattr(self, "masked_spec_embed", states.new_zeros(())).to(states.dtype)
+        if masked is not None:
+            states = torch.where(masked[:, :, None], instead, states)
         states = self._place(self.mask_spans(states, lengths, instead), mask)
         if "layer_norm" in self.encoder and not self.shape.do_stable_layer_norm:
             states = self.encoder["layer_norm"](states, mask)
-        states = functional.dropout(states, self.rate(self.shape.hidden_dropout), self.training)
-        return states, lengths, mask
+        return functional.dropout(states, self.rate(self.shape.hidden_dropout), self.training)
 
     def prepare(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Give the waveform at mean 0 and deviation 1 if that is asked for, and long enough."""
@@ -245,6 +270,17 @@ class Wav2Vec2(SpeechTransformer):
             waveform = centred * torch.rsqrt(variance + _EPSILON)
         extra = max(0, self.shortest - waveform.shape[1])
         return functional.pad(waveform, (0, extra)), lengths.clamp(min=self.shortest)
+
+    def n_frames(self, lengths):
+        """Give the number of frames for numbers of samples, of any kind of array."""
+        for kernel, stride in zip(self.shape.conv_kernel, self.shape.conv_stride):
+            lengths = (lengths - kernel) // stride + 1
+        return lengths
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return math.prod(self.shape.conv_stride)
 
     def _extract(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Give maps [B, C, T] of the convolutions, and their lengths."""

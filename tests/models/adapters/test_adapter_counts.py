@@ -64,6 +64,9 @@ ALL_LAYERS = "query|key|value|attention_output|ffn_in|ffn_out"
     ("layer_mix(width=512)", 4_737_024 + 12, 12_619_776 + 24),
     ("bottleneck+lora(where=all)+weighted_sum+gate", 2_525_965, 6_735_385),
     ("bottleneck+lora+weighted_sum+gate", 1_493_773, 3_982_873),
+    ("wap", 2_369_280 + 768 * 256 + 256 + 3, 2_631_683),
+    ("wap(width=768,hidden=3072)", 21_263_616 + 3, 22_050_819),
+    ("wap(width=1024,hidden=4096)", 37_788_672 + 768 * 1024 + 1024 + 3, 37_788_675),
     ("conv_lora(rank=8)", 40_960, 40_960),
 ])
 def test_counts_equal_the_published_table(spec, base, large):

@@ -1,12 +1,14 @@
 """Compositions that cannot be, in words."""
 
 import pytest
+import torch
 from torch import nn
 
 from emokit.core.config import assign, parse_spec
 from emokit.core.errors import ConfigError
 from emokit.models.adapters import ADAPTERS
 from emokit.models.settings import ModelSettings, complete
+from emokit.models.starting import start_from
 
 WHISPER = {"name": "hf", "architecture": {
     "model_type": "whisper", "d_model": 12, "encoder_layers": 3, "num_mel_bins": 8,
@@ -41,12 +43,20 @@ def test_impossible_on_a_residual_network(spec, words, make_model):
     ("lora(where=block)", "it cannot sit at 'block'"),
     ("lora(where=ffn)", "it needs a linear layer"),
     ("bias(where=key)", "it needs a site with a bias .layers.0.self_attn.k_proj"),
-    ("lora(layers=3)", "there are 3 sites, 0 to 2"),
+    ("lora(layers=3)", "there are 3 layers, 0 to 2"),
+    ("norm(layers=last4)", "there are 3 layers, 0 to 2"),
+    ("conv_lora(layers=2)", "there are 2 sites, 0 to 1"),
     ("layer_mix(corpora=tess)", "every corpus needs it"),
 ])
 def test_impossible_on_a_transformer(spec, words, make_model):
     with pytest.raises(ConfigError, match=words):
         make_model(adapters=parse_spec(spec), backbone=WHISPER, normalisation="none")
+
+
+def test_roles_that_a_cut_encoder_has_none_of_are_not_offered(make_model):
+    with pytest.raises(ConfigError, match="no site 'query'. Choices: conv, states. It can sit at "
+                                          "none"):
+        make_model(adapters=["lora"], backbone={**WHISPER, "layer": 0}, normalisation="none")
 
 
 def test_an_attention_without_room_for_a_prefix_is_refused():
@@ -75,6 +85,44 @@ def test_each_adapter_sits_where_it_says(make_model):
         "lora": ["layers/0/fc2", "layers/0/self_attn/k_proj"],
         "gate": ["layers/0", "layers/1", "layers/2"]}
     assert "gate" not in model.part("emodb").adapters
+
+
+@pytest.mark.parametrize("spec, layers, n_others", [
+    ("norm(layers=last2)", {1: 2, 2: 2}, 0), ("norm(layers=0)", {0: 2}, 0),
+    ("bias(layers=last1)", {2: 7}, 0), ("bias(layers=1,where=norm|ffn_out)", {1: 3}, 0),
+    ("conv_lora(layers=0)", {}, 1), ("lora(layers=0-1,where=all)", {0: 6, 1: 6}, 0)])
+def test_layers_are_those_of_a_transformer_whatever_sits_in_them(spec, layers, n_others,
+                                                                 make_model):
+    model = make_model(backbone=WHISPER, normalisation="none", adapters=parse_spec(spec))
+    (group,) = model.part("tess").adapters.values()
+    numbers = [model.backbone.layer_of(key.replace("/", ".")) for key in group]
+    assert {number: numbers.count(number) for number in numbers if number is not None} == layers
+    assert numbers.count(None) == n_others
+
+
+def test_layers_of_a_residual_network_are_its_sites_in_depth(make_model):
+    model = make_model(adapters=parse_spec("norm(layers=last2)"))
+    sites = [site.replace(".", "/") for site in model.backbone.sites()["norm"]]
+    assert list(model.part("tess").adapters["norm"]) == sites[-2:]
+
+
+@pytest.mark.parametrize("spec, words", [
+    ("layer_mix", "adapter layer_mix: it takes the states themselves, so that layer=mean would do "
+     "nothing .readout..$"),
+    ("weighted_sum(start=last)", "start=last is the last state, and layer=mean of the backbone")])
+def test_a_mean_of_all_layers_beside_what_mixes_them_is_refused(spec, words, make_model):
+    with pytest.raises(ConfigError, match=words):
+        make_model(adapters=parse_spec(spec), backbone={**WHISPER, "layer": "mean"},
+                   normalisation="none")
+
+
+def test_a_weighted_sum_on_a_base_of_the_mean_starts_as_it(make_model, make_batch):
+    settings = {"backbone": {**WHISPER, "layer": "mean"}, "normalisation": "none"}
+    base = make_model({"emodb": "abc"}, **settings).eval()
+    model = make_model({"emodb": "abc"}, adapters=["weighted_sum"], **settings).eval()
+    assert start_from(model, base) == {"emodb": "copied"}
+    batch = make_batch()
+    torch.testing.assert_close(model(batch), base(batch), atol=1e-5, rtol=1e-5)
 
 
 def test_layer_mix_gives_the_head_its_own_width(make_model):

@@ -65,7 +65,10 @@ OF_TRANSFORMERS = {
     "bias": ["bias"], "conv_lora": [{"name": "conv_lora", "layers": "last2"}],
     "conv_bottleneck": ["conv_bottleneck"], "weighted_sum": ["weighted_sum"],
     "weighted_sum last": [{"name": "weighted_sum", "start": "last"}],
-    "layer_mix": [{"name": "layer_mix", "width": 5}], "prompt": [{"name": "prompt", "tokens": 2}],
+    "layer_mix": [{"name": "layer_mix", "width": 5}],
+    "wap": [{"name": "wap", "width": 8, "hidden": 6, "depth": 2, "heads": 2}],
+    "wap of all": [{"name": "wap", "width": 12, "hidden": 6, "states": "weighted_sum"}],
+    "prompt": [{"name": "prompt", "tokens": 2}],
     "prefix": [{"name": "prefix", "tokens": 3}],
     "reference gate": [{"name": "gate", "start": "reference"}],
     "all at once": ["prompt", "bottleneck", "lora", "weighted_sum", "gate", "prefix"],
@@ -83,7 +86,7 @@ for other in ("pre-norm", "wavlm"):
         "layer_mix", "all at once")}
 CASES = [(backbone, spec) for backbone, specs in SPECS.items() for spec in specs]
 
-NO_IDENTITY = {"weighted_sum", "layer_mix", "prompt", "prefix"}
+NO_IDENTITY = {"weighted_sum", "layer_mix", "prompt", "prefix", "wap"}
 MERGEABLE = {"norm", "residual", "lora", "dora", "ia3", "conv_lora", "bias"}
 laws = pytest.mark.parametrize("backbone, spec", CASES, ids=[" ".join(case) for case in CASES])
 
@@ -122,13 +125,17 @@ def test_every_adapter_has_a_spec():
 
 @pytest.mark.parametrize("backbone, spec", [
     (backbone, spec) for backbone, spec in CASES
-    if spec in ("weighted_sum last", "residual ffn")
-    or not NO_IDENTITY & set(names_of(backbone, spec)) and spec != "reference gate"])
-def test_new_adapter_equals_base_before_training(backbone, spec, build, make_batch, shake):
+    if not {"layer_mix", "wap"} & set(names_of(backbone, spec))])
+def test_new_adapter_equals_base_before_training_if_it_says_so(
+        backbone, spec, build, make_batch, shake):
     base = shake(build(backbone)).eval()
     model = on_base(build, base, backbone, spec)
+    says = all(adapter.starts_as_identity for group in model.part("emodb").groups.values()
+               for adapter in group.values())
+    assert says is (spec == "weighted_sum last" or (
+        not NO_IDENTITY & set(names_of(backbone, spec)) and spec != "reference gate"))
     batch = make_batch()
-    assert (model(batch) - base(batch)).abs().max() < 1e-6
+    assert ((model(batch) - base(batch)).abs().max() < 1e-6) == says
 
 
 @pytest.mark.parametrize("backbone", list(ARCHITECTURES))

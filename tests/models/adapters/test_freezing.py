@@ -45,6 +45,19 @@ def test_frozen_factors_leave_the_rest_to_the_optimiser(model):
     assert learning(model) == {"adapters of emodb": n_lora + n_bottleneck + 3}
 
 
+def test_dropout_of_a_convolution_that_learns_stays_beside_a_frozen_adapter(make_model, make_batch):
+    model = make_model({"emodb": "abc"}, adapters=parse_spec("conv_lora(rank=2,layers=0-6)"),
+                       backbone={"name": "resnet", "width": 4, "blocks": 1, "dropout": [0.5, 0.5]})
+    dropping = {site for site, module in model.backbone.named_modules()
+                if getattr(module, "input_dropout", 0)}
+    assert {key.replace("/", ".") for key in model.part("emodb").adapters["conv_lora"]} >= dropping
+    apply_mode(model, "scratch")
+    freeze(model, ["conv_lora"])
+    batch = make_batch()
+    assert dropping and not torch.equal(model.train()(batch), model(batch))
+    assert torch.equal(model.eval()(batch), model(batch))
+
+
 def test_dropout_rests_in_a_frozen_adapter(model):
     apply_mode(model.train(), "adapters")
     adapters = model.part("emodb").adapters["bottleneck"].values()

@@ -105,6 +105,27 @@ def test_a_folder_without_what_is_needed_is_refused_in_words(folder):
     refused("./nowhere", "There is no folder './nowhere'")
 
 
+@pytest.mark.parametrize("name, content", [
+    ("model.safetensors.index.json", []), ("model.safetensors.index.json", {"metadata": {}}),
+    ("model.safetensors.index.json", {"weight_map": {"a": 3}}), ("preprocessor_config.json", [])])
+def test_a_file_of_the_library_that_holds_something_else_is_refused_in_words(
+        folder, name, content):
+    if name.startswith("model"):
+        (folder / "model.safetensors").unlink()
+    (folder / name).write_text(json.dumps(content))
+    refused(folder, f"{name}' is not as the transformers library writes it. Fetch it again",
+            CheckpointError)
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"num_conv_pos_embedding_groups": 7}, "has 7 groups of .* which do not divide 24. Mend"),
+    ({"conv_kernel": [0, 3]}, "has a convolution of size 0. Mend config.json"),
+    ({"conv_stride": [2, -1]}, "has a convolution of size 0. Mend config.json")])
+def test_an_architecture_that_cannot_be_is_refused_in_words(folder, changes, words):
+    edit(folder, "config.json", **changes)
+    refused(folder, words)
+
+
 @pytest.mark.parametrize("changes, words", [
     ({"model_type": "bert"}, "a model of architecture 'bert', which emokit cannot .* wav2vec2"),
     ({"model_type": "wav2vec"}, "Did you mean 'wav2vec2'?"),

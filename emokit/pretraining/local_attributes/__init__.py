@@ -1,0 +1,1 @@
+"""A WAP-Transformer on a frozen encoder, learnt without labels (local attributes)."""

@@ -1,0 +1,1 @@
+"""What frozen states and clusters carry: emotion, speaker, corpus, gender."""
