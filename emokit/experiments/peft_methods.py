@@ -139,6 +139,8 @@ def _row(name, regime, options, resolve, count, left: list[str] | None) -> Row |
         try:
             size = count(config)
         except ConfigError as error:
+            if not spec:
+                raise  # it is the encoder itself that cannot be
             reason = error
             continue
         rates = options.learning_rates or [_rate(name, spec, config, explicit)]

@@ -225,6 +225,7 @@ def test_set_reaches_into_the_methods_that_have_the_adapter(peft, emoset, encode
     ({"methods": ["lora", "lora(rank=8)"]}, {}, (), "'lora' and 'lora.rank=8.' are the same"),
     ({}, {"backbone": "resnet"}, (), "adapts a pretrained encoder.*--backbone hf:PATH_OR_ID"),
     ({}, {"backbone": None}, (), "'resnet' has no weights of its own"),
+    ({}, {"backbone": "hf:/no/such/folder"}, (), "There is no folder ./no/such/folder"),
     ({"learning_rates": [0.001, -1]}, {}, (), "--learning-rates has -1"),
     ({"learning_rates": [0.001, 0.001]}, {}, (), "names one twice: 0.001, 0.001"),
     ({"learning_rates": [0.001]}, {"learning_rate": 0.1}, (), "Leave out one of them"),
