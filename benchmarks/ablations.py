@@ -37,7 +37,6 @@ VARIANTS: dict[str, str] = {
     "series": '--adapters "residual(kind=series)"',
     "start-he": '--adapters "residual(start=he)"',
     "decay-none": f"{BASE} --set adapter_weight_decay=0",
-    "decay-0.01": f"{BASE} --set adapter_weight_decay=0.01",
     "pooling-private": f"{BASE} --no-shared-pooling",
     # order of training
     "pooled-then-all": f"{BASE} --init pooled-base",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from emokit.evaluation.systems import Aligned
 from emokit.experiments import emonet
 from emokit.experiments.config import ExperimentConfig
 from emokit.experiments.grid import Grid
@@ -27,25 +28,31 @@ def grid(emonet, emoset, experiments, configure):
     return made
 
 
-def counts(*right):
-    """Give class counts [1, S, 3, 2]: of two utterances of each class, so many right."""
-    table = np.zeros((1, len(right), 3, 2))
-    table[..., :2, :] = 2
-    table[0, :, 2, :] = np.array(right)[:, None]
-    return table
+def aligned(truth, clusters, shared, scratch):
+    """Give two systems' answers, one seed each, as the guard sees them."""
+    truth, n = np.array(truth), len(set(clusters))
+    return Aligned(tuple("ab"[:truth.max() + 1]), np.arange(len(truth)).astype(str), truth,
+                   (np.array([shared]), np.array([scratch])), np.array(clusters),
+                   tuple(map(str, range(n))), "speaker", False, n, ())
 
 
-def test_share_of_resamples_is_that_of_the_binomial():
-    from emokit.evaluation.counts import RIGHT, TRUE
-
-    one, other = (np.zeros((1, 2, 3, 2)) for _ in range(2))
-    for side, hits in ((one, (1, 2)), (other, (2, 1))):
-        side[..., TRUE, :] = 2
-        side[0, 0, RIGHT], side[0, 1, RIGHT] = hits[0], hits[1]
+def test_share_of_resamples_is_that_of_the_binomial_over_speakers():
     # worse on the first speaker, better by as much on the second: negative if the first is drawn
     # twice, one time in four
-    share = _share_negative(one, other, np.random.default_rng(0))
+    share = _share_negative(aligned([0] * 8, [0] * 4 + [1] * 4, [1] * 4 + [0] * 4,
+                                    [0] * 4 + [1] * 4), np.random.default_rng(0))
     assert share == pytest.approx(0.25, abs=0.05)
+
+
+def test_one_speaker_alone_does_not_make_a_difference_certain():
+    # one wrong of twenty: negative if it is drawn at all, 1 - .95^20 = .64
+    truth = [0, 1] * 10
+    share = _share_negative(aligned(truth, [0] * 20, [1] + truth[1:], truth),
+                            np.random.default_rng(0))
+    assert share == pytest.approx(0.64, abs=0.05)
+    everything = _share_negative(aligned(truth, [0] * 20, [1 - one for one in truth], truth),
+                                 np.random.default_rng(0))
+    assert everything == 1
 
 
 @pytest.mark.parametrize("delta, share, harmed", [
