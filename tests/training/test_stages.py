@@ -165,7 +165,7 @@ def test_a_stage_begins_with_the_hash_that_the_one_before_ended_with(fitted, tmp
     with caplog.at_level(logging.INFO, "emokit"):
         train_stages(read_stages(plan(tmp_path, ACTED, NATURAL)), emoset, tmp_path / "runs")
     assert "ravdess-s0 is complete" in caplog.text  # goes on where it stopped
-    line, = [line for line in caplog.messages if "begins with the weights of ravdess" in line]
+    line, = {line for line in caplog.messages if "begins with the weights of ravdess" in line}
     base = laid[0].tasks[0].cell.folder / "best.safetensors"
     model, _ = checkpoint.load(base)
     model.add_corpus("emodb", model.labels["ravdess"], "ravdess")
